@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+
+package bos
+
+import (
+	"strconv"
+	"unicode/utf8"
+)
+
+// MarshalJSON writes the component as it is stored.
+func (c Component) MarshalJSON() ([]byte, error) {
+	return c.appendJSON(make([]byte, 0, 1024), false), nil
+}
+
+// AppendJSON appends the component as it is stored: without the computed
+// status. Answers to PUT and PATCH look like this.
+func (c *Component) AppendJSON(dst []byte) []byte { return c.appendJSON(dst, false) }
+
+// AppendView appends the component as GET shows it: status.status is added to
+// what is stored, and a component without a status shows an empty phase and an
+// empty override.
+func (c *Component) AppendView(dst []byte) []byte { return c.appendJSON(dst, true) }
+
+func (c *Component) appendJSON(dst []byte, view bool) []byte {
+	o := object{dst: append(dst, '{')}
+	if s, ok := c.ActualState.Get(); ok {
+		o.begin("actual_state")
+		o.artifacts(s.BootArtifacts)
+		o.text("bss_token", s.BSSToken)
+		o.text("last_updated", s.LastUpdated)
+		o.end()
+	}
+	if s, ok := c.DesiredState.Get(); ok {
+		o.begin("desired_state")
+		o.artifacts(s.BootArtifacts)
+		o.text("bss_token", s.BSSToken)
+		o.text("configuration", s.Configuration)
+		o.text("last_updated", s.LastUpdated)
+		o.end()
+	}
+	o.flag("enabled", c.Enabled)
+	o.text("error", c.Error)
+	if s, ok := c.EventStats.Get(); ok {
+		o.begin("event_stats")
+		o.number("power_off_forceful_attempts", s.PowerOffForcefulAttempts)
+		o.number("power_off_graceful_attempts", s.PowerOffGracefulAttempts)
+		o.number("power_on_attempts", s.PowerOnAttempts)
+		o.end()
+	}
+	o.text("id", Some(c.ID))
+	if s, ok := c.LastAction.Get(); ok {
+		o.begin("last_action")
+		text(&o, "action", s.Action)
+		o.flag("failed", s.Failed)
+		o.text("last_updated", s.LastUpdated)
+		o.end()
+	}
+	o.number("retry_policy", c.RetryPolicy)
+	o.text("session", c.Session)
+	if s, ok := c.StagedState.Get(); ok {
+		o.begin("staged_state")
+		o.artifacts(s.BootArtifacts)
+		o.text("configuration", s.Configuration)
+		o.text("last_updated", s.LastUpdated)
+		o.text("session", s.Session)
+		o.end()
+	}
+	c.appendStatus(&o, view)
+	return append(o.dst, '}')
+}
+
+func (c *Component) appendStatus(o *object, view bool) {
+	status, ok := c.Status.Get()
+	if !ok && view {
+		status, ok = Status{Phase: Some(PhaseNone), StatusOverride: Some("")}, true
+	}
+	if !ok {
+		return
+	}
+	o.begin("status")
+	text(o, "phase", status.Phase)
+	if view {
+		text(o, "status", Some(c.StatusNow()))
+	}
+	o.text("status_override", status.StatusOverride)
+	o.end()
+}
+
+// object appends the members of JSON objects.
+type object struct {
+	dst  []byte
+	some bool // whether the current object has a member
+}
+
+func (o *object) key(name string) {
+	if o.some {
+		o.dst = append(o.dst, ',')
+	}
+	o.some = true
+	o.dst = append(o.dst, '"')
+	o.dst = append(o.dst, name...)
+	o.dst = append(o.dst, '"', ':')
+}
+
+func (o *object) begin(name string) {
+	o.key(name)
+	o.dst = append(o.dst, '{')
+	o.some = false
+}
+
+func (o *object) end() {
+	o.dst = append(o.dst, '}')
+	o.some = true
+}
+
+func (o *object) text(name string, v Opt[string]) { text(o, name, v) }
+
+func text[T ~string](o *object, name string, v Opt[T]) {
+	if v.set {
+		o.key(name)
+		o.dst = appendString(o.dst, string(v.value))
+	}
+}
+
+func (o *object) flag(name string, v Opt[bool]) {
+	if v.set {
+		o.key(name)
+		o.dst = strconv.AppendBool(o.dst, v.value)
+	}
+}
+
+func (o *object) number(name string, v Opt[int]) {
+	if v.set {
+		o.key(name)
+		o.dst = strconv.AppendInt(o.dst, int64(v.value), 10)
+	}
+}
+
+func (o *object) artifacts(v Opt[BootArtifacts]) {
+	if !v.set {
+		return
+	}
+	o.begin("boot_artifacts")
+	o.text("initrd", v.value.Initrd)
+	o.text("kernel", v.value.Kernel)
+	o.text("kernel_parameters", v.value.KernelParameters)
+	o.end()
+}
+
+// appendString appends s as a JSON string (RFC 8259, section 7). Bytes that
+// are no UTF-8 become the replacement character.
+func appendString(dst []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= 0x20 && c < utf8.RuneSelf && c != '"' && c != '\\' {
+			i++
+			continue
+		}
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if r != utf8.RuneError || n > 1 {
+				i += n
+				continue
+			}
+		}
+		dst = append(dst, s[start:i]...)
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c == '\n':
+			dst = append(dst, '\\', 'n')
+		case c < 0x20:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		default:
+			dst = append(dst, "\ufffd"...)
+		}
+		i++
+		start = i
+	}
+	dst = append(dst, s[start:]...)
+	return append(dst, '"')
+}
