@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+
+// Package etcd is the store's engine for production: an etcd server embedded
+// in this process, or the endpoints of a cluster outside of it.
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+
+	"bos/internal/bos"
+	"bos/internal/store"
+)
+
+const (
+	// requestTimeout bounds every request to the store; longer means that it is
+	// away.
+	requestTimeout = 5 * time.Second
+	// pageSize is how many documents a list asks for at once.
+	pageSize = 1000
+)
+
+// Engine implements [store.Engine] with etcd.
+type Engine struct {
+	client   *clientv3.Client
+	server   *embed.Etcd // nil for a cluster outside of this process
+	leaseTTL time.Duration
+	log      *slog.Logger
+
+	// ctx ends with Close; every watch and leadership hangs on it.
+	ctx    context.Context
+	cancel context.CancelFunc
+	leases *leases
+}
+
+func newEngine(client *clientv3.Client, server *embed.Etcd, ttl time.Duration, log *slog.Logger) *Engine {
+	e := &Engine{client: client, server: server, leaseTTL: ttl, log: log}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.leases = &leases{engine: e}
+	return e
+}
+
+// request derives the context of one request.
+func (e *Engine) request(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	stop := context.AfterFunc(e.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// wrap turns what etcd says into what the store's users expect. ctx is the
+// caller's: if it ended, that is the error.
+func (e *Engine) wrap(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	switch {
+	case errors.Is(err, rpctypes.ErrNoSpace):
+		return &bos.Error{
+			Code: bos.CodeUnavailable, Dependency: "store", Err: err,
+			Message: "the store is full and takes no writes until it is compacted and its alarm is disarmed",
+		}
+	case errors.Is(err, rpctypes.ErrRequestTooLarge), errors.Is(err, rpctypes.ErrTooManyOps):
+		return &bos.Error{Code: bos.CodeTooLarge, Message: "the store refuses a request as too large", Err: err}
+	}
+	return bos.Unavailable("store", err)
+}
+
+// Get implements [store.Engine].
+func (e *Engine) Get(ctx context.Context, key string) (store.KV, error) {
+	rctx, done := e.request(ctx)
+	defer done()
+	resp, err := e.client.Get(rctx, key)
+	if err != nil {
+		return store.KV{}, e.wrap(ctx, err)
+	}
+	if len(resp.Kvs) == 0 {
+		return store.KV{}, bos.Errorf(bos.CodeNotFound, "no document %q", key)
+	}
+	kv := resp.Kvs[0]
+	return store.KV{Key: key, Value: kv.Value, Revision: kv.ModRevision}, nil
+}
+
+// List implements [store.Engine].
+func (e *Engine) List(ctx context.Context, prefix string) ([]store.KV, int64, error) {
+	var (
+		kvs      []store.KV
+		revision int64
+		from     = prefix
+		end      = clientv3.GetPrefixRangeEnd(prefix)
+	)
+	for {
+		opts := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(pageSize)}
+		if revision != 0 {
+			opts = append(opts, clientv3.WithRev(revision))
+		}
+		resp, err := e.page(ctx, from, opts)
+		if err != nil {
+			return nil, 0, e.wrap(ctx, err)
+		}
+		if revision == 0 {
+			revision = resp.Header.Revision
+			kvs = make([]store.KV, 0, resp.Count)
+		}
+		for _, kv := range resp.Kvs {
+			kvs = append(kvs, store.KV{Key: string(kv.Key), Value: kv.Value, Revision: kv.ModRevision})
+		}
+		if !resp.More {
+			return kvs, revision, nil
+		}
+		from = kvs[len(kvs)-1].Key + "\x00"
+	}
+}
+
+func (e *Engine) page(ctx context.Context, from string, opts []clientv3.OpOption) (*clientv3.GetResponse, error) {
+	rctx, done := e.request(ctx)
+	defer done()
+	return e.client.Get(rctx, from, opts...)
+}
+
+// Commit implements [store.Engine].
+func (e *Engine) Commit(ctx context.Context, txn store.Txn) (int64, error) {
+	if err := txn.Check(); err != nil {
+		return 0, err
+	}
+	var (
+		compares []clientv3.Cmp
+		writes   = make([]clientv3.Op, 0, len(txn.Ops))
+		looks    []clientv3.Op
+	)
+	if f := txn.Fence; f != nil {
+		compares = append(compares, clientv3.Compare(clientv3.CreateRevision(f.Key), "=", f.Revision))
+	}
+	for _, op := range txn.Ops {
+		if op.Expect != store.AnyRevision {
+			compares = append(compares, clientv3.Compare(clientv3.ModRevision(op.Key), "=", op.Expect))
+			looks = append(looks, clientv3.OpGet(op.Key, clientv3.WithKeysOnly()))
+		}
+		if op.Delete {
+			writes = append(writes, clientv3.OpDelete(op.Key))
+		} else {
+			writes = append(writes, clientv3.OpPut(op.Key, string(op.Value)))
+		}
+	}
+	rctx, done := e.request(ctx)
+	defer done()
+	resp, err := e.client.Txn(rctx).If(compares...).Then(writes...).Else(looks...).Commit()
+	if err != nil {
+		return 0, e.wrap(ctx, err)
+	}
+	if !resp.Succeeded {
+		return 0, conflict(txn, resp)
+	}
+	return resp.Header.Revision, nil
+}
+
+// conflict finds out which documents were not as expected.
+func conflict(txn store.Txn, resp *clientv3.TxnResponse) error {
+	now := map[string]int64{}
+	for _, r := range resp.Responses {
+		for _, kv := range r.GetResponseRange().GetKvs() {
+			now[string(kv.Key)] = kv.ModRevision
+		}
+	}
+	var keys []string
+	for _, op := range txn.Ops {
+		if op.Expect != store.AnyRevision && now[op.Key] != op.Expect {
+			keys = append(keys, op.Key)
+		}
+	}
+	return &store.ConflictError{Keys: keys}
+}
+
+// Revision implements [store.Engine]. On a single member every acknowledged
+// write has been applied here, so that no round is needed.
+func (e *Engine) Revision(ctx context.Context) (int64, error) {
+	if e.alone() {
+		if e.ctx.Err() != nil {
+			return 0, bos.Unavailable("store", e.ctx.Err())
+		}
+		return e.server.Server.KV().Rev(), ctx.Err()
+	}
+	rctx, done := e.request(ctx)
+	defer done()
+	// A linearizable read of a key that is never written.
+	resp, err := e.client.Get(rctx, store.Root+"nothing", clientv3.WithCountOnly())
+	if err != nil {
+		return 0, e.wrap(ctx, err)
+	}
+	return resp.Header.Revision, nil
+}
+
+func (e *Engine) alone() bool {
+	return e.server != nil && len(e.server.Server.Cluster().Members()) == 1
+}
+
+// Compact forgets the history before a revision.
+func (e *Engine) Compact(ctx context.Context, revision int64) error {
+	rctx, done := e.request(ctx)
+	defer done()
+	if _, err := e.client.Compact(rctx, revision); err != nil && !errors.Is(err, rpctypes.ErrCompacted) {
+		return e.wrap(ctx, err)
+	}
+	return nil
+}
+
+// Size returns how many bytes the store's file has and how many are in use.
+func (e *Engine) Size(ctx context.Context) (total, inUse int64, err error) {
+	if e.server != nil {
+		b := e.server.Server.Backend()
+		return b.Size(), b.SizeInUse(), nil
+	}
+	rctx, done := e.request(ctx)
+	defer done()
+	for _, endpoint := range e.client.Endpoints() {
+		resp, err := e.client.Status(rctx, endpoint)
+		if err != nil {
+			return 0, 0, e.wrap(ctx, err)
+		}
+		total, inUse = max(total, resp.DbSize), max(inUse, resp.DbSizeInUse)
+	}
+	return total, inUse, nil
+}
+
+// Close implements [store.Engine].
+func (e *Engine) Close() error {
+	if e.ctx.Err() != nil {
+		return nil
+	}
+	e.leases.close()
+	e.cancel()
+	err := e.client.Close()
+	if e.server != nil {
+		e.server.Close()
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("close the store's client: %w", err)
+	}
+	return nil
+}
