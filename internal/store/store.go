@@ -29,6 +29,15 @@ func (s *Store) Close() error {
 	return s.Engine.Close()
 }
 
+// LocalRevision returns the present revision without a question to anybody, if
+// the engine can vouch for it.
+func (s *Store) LocalRevision() (int64, bool) {
+	if local, ok := s.Engine.(interface{ LocalRevision() (int64, bool) }); ok {
+		return local.LocalRevision()
+	}
+	return 0, false
+}
+
 // maxRounds bounds how often a write is merged again because somebody else was
 // faster; each round somebody makes progress.
 const maxRounds = 100

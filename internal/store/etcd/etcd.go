@@ -180,14 +180,23 @@ func conflict(txn store.Txn, resp *clientv3.TxnResponse) error {
 	return &store.ConflictError{Keys: keys}
 }
 
-// Revision implements [store.Engine]. On a single member every acknowledged
-// write has been applied here, so that no round is needed.
+// LocalRevision returns the present revision if this process holds the only
+// member: every acknowledged write has been applied here, so that no round is
+// needed.
+func (e *Engine) LocalRevision() (int64, bool) {
+	if !e.alone() || e.ctx.Err() != nil {
+		return 0, false
+	}
+	return e.server.Server.KV().Rev(), true
+}
+
+// Revision implements [store.Engine].
 func (e *Engine) Revision(ctx context.Context) (int64, error) {
-	if e.alone() {
-		if e.ctx.Err() != nil {
-			return 0, bos.Unavailable("store", e.ctx.Err())
-		}
-		return e.server.Server.KV().Rev(), ctx.Err()
+	if e.ctx.Err() != nil {
+		return 0, bos.Unavailable("store", e.ctx.Err())
+	}
+	if revision, ok := e.LocalRevision(); ok {
+		return revision, ctx.Err()
 	}
 	rctx, done := e.request(ctx)
 	defer done()

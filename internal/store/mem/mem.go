@@ -87,6 +87,13 @@ func (e *Engine) check(ctx context.Context) error {
 	}
 }
 
+// LocalRevision returns the present revision.
+func (e *Engine) LocalRevision() (int64, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.revision, e.check(context.Background()) == nil
+}
+
 // Get implements [store.Engine].
 func (e *Engine) Get(ctx context.Context, key string) (store.KV, error) {
 	e.mu.Lock()

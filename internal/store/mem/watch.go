@@ -4,9 +4,11 @@ package mem
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 
+	"bos/internal/bos"
 	"bos/internal/store"
 )
 
@@ -133,3 +135,23 @@ func (w *watcher) Err() error {
 	defer w.mu.Unlock()
 	return w.err
 }
+
+// Interrupt ends every watch, as a lost connection would, and calls do before
+// anybody can watch again.
+func (e *Engine) Interrupt(do func()) {
+	e.mu.Lock()
+	cut := e.watchers
+	e.watchers = map[*watcher]struct{}{}
+	e.mu.Unlock()
+	for w := range cut {
+		w.mu.Lock()
+		w.err = bos.Unavailable("store", errInterrupted)
+		w.mu.Unlock()
+	}
+	do()
+	for w := range cut {
+		w.enqueue(store.Batch{})
+	}
+}
+
+var errInterrupted = errors.New("interrupted")

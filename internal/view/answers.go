@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+
+package view
+
+import (
+	"slices"
+	"strings"
+
+	"bos/internal/bos"
+)
+
+// Node returns one component.
+func (v *View) Node(id string) (*Node, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	n, ok := v.nodes.byID[id]
+	return n, ok
+}
+
+// Record returns the record of one component, or nil.
+func (v *View) Record(id string) *bos.Record {
+	if n, ok := v.Node(id); ok {
+		return n.Record
+	}
+	return nil
+}
+
+// Len returns how many components there are.
+func (v *View) Len() int {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return len(v.nodes.byID)
+}
+
+// Records returns the records of those of the ids that exist.
+func (v *View) Records(list []string) []*bos.Record {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	out := make([]*bos.Record, 0, len(list))
+	for _, id := range list {
+		if n, ok := v.nodes.byID[id]; ok {
+			out = append(out, n.Record)
+		}
+	}
+	return out
+}
+
+// InStatus returns the ids of enabled components with one of some statuses.
+func (v *View) InStatus(statuses ...bos.StatusName) []string {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	var out []string
+	for _, s := range statuses {
+		for id := range v.nodes.byStatus[s] {
+			if _, on := v.nodes.enabled[id]; on {
+				out = append(out, id)
+			}
+		}
+	}
+	return out
+}
+
+// EnabledIDs returns the ids of all enabled components.
+func (v *View) EnabledIDs() []string {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	out := make([]string, 0, len(v.nodes.enabled))
+	for id := range v.nodes.enabled {
+		out = append(out, id)
+	}
+	return out
+}
+
+// StatusCounts counts the components by status.
+func (v *View) StatusCounts() map[bos.StatusName]int {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	out := make(map[bos.StatusName]int, len(v.nodes.byStatus))
+	for s, set := range v.nodes.byStatus {
+		out[s] = len(set)
+	}
+	return out
+}
+
+// Driven returns the components whose session is the given one, and how many
+// wait for its staged state to be applied: the same session of the same tenant,
+// nobody else's of that name.
+func (v *View) Driven(key bos.SessionKey) (active []*bos.Record, staged int) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	set := v.nodes.bySession[key]
+	active = make([]*bos.Record, 0, len(set))
+	for id := range set {
+		active = append(active, v.nodes.byID[id].Record)
+	}
+	slices.SortFunc(active, func(a, b *bos.Record) int { return strings.Compare(a.Component.ID, b.Component.ID) })
+	for id := range v.nodes.byStage[key] {
+		if v.nodes.byID[id].Record.AwaitedStage() == key {
+			staged++
+		}
+	}
+	return active, staged
+}
+
+// Busy reports whether a session still drives a node or waits for one: an
+// enabled component of its own, or one that its staged state waits on.
+func (v *View) Busy(key bos.SessionKey) bool {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	for id := range v.nodes.bySession[key] {
+		if _, on := v.nodes.enabled[id]; on {
+			return true
+		}
+	}
+	for id := range v.nodes.byStage[key] {
+		if v.nodes.byID[id].Record.AwaitedStage() == key {
+			return true
+		}
+	}
+	return false
+}
+
+// Session returns one session.
+func (v *View) Session(key bos.SessionKey) (*bos.SessionRecord, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	s, ok := v.sessions[key]
+	return s, ok
+}
+
+// Sessions returns the sessions of a tenant, or all if tenant is empty, by
+// tenant and name, nobody's first.
+func (v *View) Sessions(tenant string) []*bos.SessionRecord {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return byKey(v.sessions, tenant)
+}
+
+// SessionsIn returns the sessions in a state.
+func (v *View) SessionsIn(state bos.SessionState) []*bos.SessionRecord {
+	var out []*bos.SessionRecord
+	for _, s := range v.Sessions("") {
+		if s.Session.Status.Status == state {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Templates returns the templates of a tenant, or all if tenant is empty, by
+// tenant and name, nobody's first.
+func (v *View) Templates(tenant string) []*bos.TemplateRecord {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return byKey(v.templates, tenant)
+}
+
+func byKey[T any](all map[bos.SessionKey]T, tenant string) []T {
+	keys := make([]bos.SessionKey, 0, len(all))
+	for key := range all {
+		if tenant == "" || key.Tenant == tenant {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, bos.SessionKey.Compare)
+	out := make([]T, len(keys))
+	for i, key := range keys {
+		out[i] = all[key]
+	}
+	return out
+}
+
+// Template returns one session template.
+func (v *View) Template(key bos.TemplateKey) (*bos.TemplateRecord, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	t, ok := v.templates[key]
+	return t, ok
+}
+
+// SavedStatus returns the extended status that was saved for a session, as
+// JSON.
+func (v *View) SavedStatus(key bos.SessionKey) ([]byte, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	s, ok := v.statuses[key]
+	return s, ok
+}
+
+// Plan returns the chunks of a session's plan in order, as many as there are.
+func (v *View) Plan(uid string) []*bos.PlanChunk {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	chunks := v.plans[uid]
+	var out []*bos.PlanChunk
+	for n := 0; chunks[n] != nil; n++ {
+		out = append(out, chunks[n])
+	}
+	return out
+}
+
+// Members returns the components that a session was set up on, as its field
+// components shows them: comma-separated, empty until it runs. A client's own
+// text goes before what set-up found.
+func (v *View) Members(s *bos.SessionRecord) string {
+	if s.Sealed.Edited || s.Sealed.Setup != bos.SetupApplied {
+		return s.Session.Components
+	}
+	var list []string
+	for _, chunk := range v.Plan(s.Sealed.UID) {
+		for _, node := range chunk.Nodes {
+			if !node.Unknown {
+				list = append(list, node.ID)
+			}
+		}
+	}
+	return strings.Join(list, ",")
+}
