@@ -56,7 +56,7 @@ func (w Write) Refuse(old Record, attemptID, text string) (Record, bool) {
 func (w Write) Await(old Record, wait Wait) Record {
 	rec := old
 	wait.Since = w.Instant
-	if before := old.Sealed.Wait; before != nil && before.On == wait.On {
+	if before := old.Sealed.Wait; before != nil && before.On == wait.On && before.By == wait.By {
 		wait.Since = before.Since
 		if before.Text != "" && old.Component.Error.Value() == before.Text {
 			wait.Text = before.Text

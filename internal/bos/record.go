@@ -61,6 +61,8 @@ type AttemptMark struct {
 // Wait is a reason why a node's turn has not come, with a name for what is
 // awaited. Text is what the component shows as its error.
 type Wait struct {
+	// By is the operator that waits.
+	By string `json:"by"`
 	// On is what is awaited: the name of a service that is away, or
 	// "reservation".
 	On    string  `json:"on"`
@@ -98,8 +100,9 @@ type Attempt struct {
 	// clock and in UTC.
 	RecordedAt   Instant   `json:"recorded_at"`
 	RecordedWall time.Time `json:"recorded_wall"`
-	// Transition is PCS's id of the command; empty until PCS has confirmed it.
-	Transition string `json:"transition,omitempty"`
+	// Transitions are PCS's ids of the command, one for each part in which it
+	// was sent; empty until PCS has confirmed it.
+	Transitions []string `json:"transitions,omitempty"`
 }
 
 // Operation returns the PCS operation of the attempt's action.

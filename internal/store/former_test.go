@@ -63,7 +63,7 @@ func checkFormerVersion(t *testing.T, s *store.Store) {
 		t.Errorf("token: %+v, %v", tok, err)
 	}
 	attempt, err := store.Decode[bos.Attempt](get(store.AttemptKey("a1")))
-	if err != nil || attempt.Action.Operation() != "On" || attempt.Fence != 42 || attempt.Transition != "tr" {
+	if err != nil || attempt.Action.Operation() != "On" || attempt.Fence != 42 || len(attempt.Transitions) != 1 {
 		t.Errorf("attempt: %+v, %v", attempt, err)
 	}
 }
