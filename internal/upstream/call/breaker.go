@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+
+package call
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// breakerThreshold is the number of failures in a row that opens a breaker.
+	breakerThreshold = 5
+	// breakerFirstWait and breakerMaxWait bound the time until a probe; it
+	// doubles with each probe that fails.
+	breakerFirstWait = time.Second
+	breakerMaxWait   = 30 * time.Second
+)
+
+// breakerState is what a breaker lets through.
+type breakerState int
+
+const (
+	// breakerClosed lets everything through.
+	breakerClosed breakerState = iota
+	// breakerOpen lets nothing through until its time is over.
+	breakerOpen
+	// breakerHalfOpen lets one call at a time through, as a probe.
+	breakerHalfOpen
+)
+
+// verdict is what a call says about the service's health.
+type verdict int
+
+const (
+	// answered is any answer, a refusal too.
+	answered verdict = iota
+	// failed is no usable answer.
+	failed
+	// unknown is a call that says nothing, for example a canceled one.
+	unknown
+)
+
+// ticket is the right to make one call.
+type ticket struct {
+	// generation is that of the breaker when the call began.
+	generation uint64
+	probe      bool
+}
+
+// breaker keeps calls from a service that doesn't answer. It opens after five
+// failures in a row, lets one probe through after 1 s, and waits twice as long
+// after each failed one, up to 30 s; all waits times scale.
+//
+// Calls that began before it opened or closed are told by their generation:
+// what becomes of them neither counts as a probe nor closes it, but an answer
+// to any of them is a sign of life, which ends the wait.
+//
+// A sign of life that led to a failed probe is not believed a second time,
+// until the other kind of call has failed too: a service may go on to answer
+// reads and none of the writes, and whoever is woken by each sign to try at
+// once would keep it busy with nothing else.
+type breaker struct {
+	scale float64
+
+	mu         sync.Mutex
+	state      breakerState
+	generation uint64
+	failures   int
+	// since is the time of the first of the failures in a row.
+	since time.Time
+	// wait is the time, not scaled, until the next probe; until is its end.
+	wait    time.Duration
+	until   time.Time
+	probing bool
+	// doubted says that a sign of life has been followed.
+	doubted bool
+	lastErr string
+}
+
+func newBreaker(scale float64) *breaker { return &breaker{scale: scale} }
+
+// closedUntil returns the time of the next probe and true if a call now would
+// not get through.
+func (b *breaker) closedUntil(now time.Time) (time.Time, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch b.state {
+	case breakerOpen:
+		return b.until, now.Before(b.until)
+	case breakerHalfOpen:
+		return b.until, b.probing
+	case breakerClosed:
+		return time.Time{}, false
+	default:
+		return time.Time{}, false
+	}
+}
+
+// enter asks for the right to make a call. Whoever gets it must call leave.
+func (b *breaker) enter(now time.Time) (ticket, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state == breakerClosed {
+		return ticket{generation: b.generation}, true
+	}
+	if b.state == breakerOpen {
+		if now.Before(b.until) {
+			return ticket{}, false
+		}
+		b.state = breakerHalfOpen
+	}
+	if b.probing {
+		return ticket{}, false
+	}
+	b.probing = true
+	return ticket{generation: b.generation, probe: true}, true
+}
+
+// leave books the end of a call and reports whether the service has gone away
+// or answers again by it. lastErr describes a failure.
+func (b *breaker) leave(t ticket, v verdict, now time.Time, lastErr string) (changed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if v == failed {
+		b.lastErr = lastErr
+	}
+	if t.generation != b.generation {
+		return v == answered && b.endWait(now)
+	}
+	if t.probe {
+		b.probing = false
+		switch v {
+		case answered:
+			b.close()
+			return true
+		case failed:
+			b.wait = min(2*b.wait, breakerMaxWait)
+			b.open(now)
+		case unknown:
+			// The next call may probe at once.
+		}
+		return false
+	}
+	switch v {
+	case answered:
+		b.failures = 0
+	case failed:
+		if b.failures == 0 {
+			b.since = now
+		}
+		b.failures++
+		if b.failures >= breakerThreshold {
+			b.wait = breakerFirstWait
+			b.open(now)
+			return true
+		}
+	case unknown:
+	}
+	return false
+}
+
+// signOfLife ends the wait of an open breaker, because the service has
+// answered to something else. It reports whether there was a wait to end.
+func (b *breaker) signOfLife(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.endWait(now)
+}
+
+// signOfTrouble has the next sign of life believed again.
+func (b *breaker) signOfTrouble() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.doubted = false
+}
+
+// endWait makes an open breaker half-open. The caller holds the lock.
+func (b *breaker) endWait(now time.Time) bool {
+	if b.state != breakerOpen || b.doubted {
+		return false
+	}
+	b.state = breakerHalfOpen
+	b.doubted = true
+	if b.until.After(now) {
+		b.until = now
+	}
+	return true
+}
+
+// open starts a wait. The caller holds the lock.
+func (b *breaker) open(now time.Time) {
+	b.state = breakerOpen
+	b.generation++
+	b.until = now.Add(time.Duration(float64(b.wait) * b.scale))
+}
+
+// close forgets the failures. The caller holds the lock.
+func (b *breaker) close() {
+	b.state = breakerClosed
+	b.generation++
+	b.failures = 0
+	b.doubted = false
+	b.since, b.until = time.Time{}, time.Time{}
+	b.lastErr = ""
+}
+
+// breakerView is what health shows of a breaker.
+type breakerView struct {
+	away        bool
+	since, next time.Time
+	lastErr     string
+}
+
+func (b *breaker) view() breakerView {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state == breakerClosed {
+		return breakerView{}
+	}
+	return breakerView{away: true, since: b.since, next: b.until, lastErr: b.lastErr}
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+
+// Package pcs is the client of the Power Control Service.
+//
+// What it says of power is as old as its last sweep over the hardware, 30 s to
+// a minute as a rule, and it decides by the same old knowledge whether a node
+// is in the wanted state already.
+package pcs
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"bos/internal/upstream/call"
+)
+
+const (
+	// defaultBatch and maxBatch bound the nodes of one status request. PCS
+	// answers for 5,000 in 50 ms.
+	defaultBatch = 1000
+	maxBatch     = 5000
+)
+
+// Client talks to one PCS. It is safe for concurrent use.
+type Client struct {
+	svc   *call.Service
+	batch func() int
+}
+
+// New makes a client. batch is how many nodes one status request asks for (1
+// to 5,000), from the live options; nil, and anything not positive, means
+// 1,000.
+func New(svc *call.Service, batch func() int) *Client { return &Client{svc: svc, batch: batch} }
+
+// Service returns the service that the client talks to, for its health.
+func (c *Client) Service() *call.Service { return c.svc }
+
+func (c *Client) batchSize() int {
+	n := 0
+	if c.batch != nil {
+		n = c.batch()
+	}
+	if n <= 0 {
+		n = defaultBatch
+	}
+	return min(n, maxBatch)
+}
+
+// The power states. A node that PCS can't see is StateUndefined, one whose BMC
+// names no state is StateInvalid, one that PCS doesn't know has none.
+const (
+	StateOn        = "on"
+	StateOff       = "off"
+	StateUndefined = "undefined"
+	StateInvalid   = "invalid"
+	StateNone      = ""
+)
+
+// Power is what PCS knows of one node.
+type Power struct {
+	// State is one of the states above. Words that PCS doesn't have today are
+	// reported as StateUndefined.
+	State string
+	// Error is what PCS says is wrong with the node, cleaned for users.
+	Error string
+	// Found is false if PCS doesn't know the node: it left it out of the
+	// answer, its error says that it was not found, or the id can't be asked
+	// for.
+	Found bool
+}
+
+// PowerStatus returns the power of each node, under the id as it was given.
+// Ids that are not the names of nodes in lower case are not sent, since one of
+// them has the whole request refused. If a later part of a long list fails,
+// the map holds what was learnt before, with the error; nodes that nothing was
+// learnt of are not in it then.
+func (c *Client) PowerStatus(ctx context.Context, ids []string) (map[string]Power, error) {
+	if err := call.RefuseEmpty(c.svc.Name(), ids); err != nil {
+		return nil, err
+	}
+	power := make(map[string]Power, len(ids))
+	valid := call.Unique(ids, func(id string) bool {
+		if call.IsNode(id) {
+			return true
+		}
+		power[id] = Power{}
+		return false
+	})
+	for _, part := range call.Chunks(valid, c.batchSize()) {
+		answer, err := c.status(ctx, part)
+		if err != nil {
+			return power, err
+		}
+		for _, id := range part {
+			power[id] = answer[id]
+		}
+	}
+	return power, nil
+}
+
+// powerStatus is one entry of PCS's answer.
+type powerStatus struct {
+	Xname      string `json:"xname"`
+	PowerState string `json:"powerState"`
+	Error      string `json:"error"`
+}
+
+// powerStatuses is PCS's answer. It has an entry for each node that was asked
+// for, known or not.
+type powerStatuses struct {
+	Status []powerStatus `json:"status"`
+}
+
+// Check implements [call.Checker].
+func (p *powerStatuses) Check() error {
+	if p.Status == nil {
+		return errors.New("no status")
+	}
+	return nil
+}
+
+// status asks for the nodes of one request.
+func (c *Client) status(ctx context.Context, ids []string) (map[string]Power, error) {
+	var out powerStatuses
+	_, err := c.svc.Do(ctx, call.Request{
+		Operation: "power-status",
+		Method:    http.MethodPost,
+		Path:      "/power-status",
+		Body: struct {
+			Xname []string `json:"xname"`
+		}{ids},
+	}, &out)
+	if err != nil {
+		return nil, err
+	}
+	answer := make(map[string]Power, len(out.Status))
+	for _, entry := range out.Status {
+		answer[entry.Xname] = Power{
+			State: powerState(entry.PowerState),
+			Error: call.Clean(entry.Error),
+			Found: !strings.Contains(strings.ToLower(entry.Error), "not found"),
+		}
+	}
+	return answer, nil
+}
+
+func powerState(s string) string {
+	switch s = strings.ToLower(s); s {
+	case StateOn, StateOff, StateUndefined, StateInvalid, StateNone:
+		return s
+	default:
+		return StateUndefined
+	}
+}
