@@ -11,39 +11,52 @@ func (w Write) BeginAttempt(old Record, action Action, attemptID string, extra C
 	patch := extra
 	patch.Error = Some("")
 	patch.LastAction = Some(LastAction{Action: Some(action), Failed: Some(false)})
-	patch.EventStats = Some(before.EventStats.Value().withAttempt(action))
+	patch.EventStats = Some(before.EventStats.Value().withAttempts(action, 1))
 	rec := w.Operate(old, patch)
 	rec.Sealed.Attempt = &AttemptMark{
 		ID:         attemptID,
+		Action:     action,
+		At:         rec.Sealed.ActionAt,
 		LastAction: before.LastAction.Value(),
-		EventStats: before.EventStats.Value(),
 		ActionAt:   old.Sealed.ActionAt,
 	}
 	rec.Sealed.Wait = nil
 	return rec
 }
 
+// attempted reports whether the last thing that was done with a node is the
+// attempt.
+func (r *Record) attempted(attemptID string) bool {
+	mark := r.Sealed.Attempt
+	return mark != nil && mark.ID == attemptID && mark.At == r.Sealed.ActionAt
+}
+
 // Withdraw takes an attempt back that turned out to be none (the service was
-// away, the node was locked or reserved) and notes what is awaited instead. A
-// node that went on since (another attempt, another goal) is returned
-// unchanged.
+// away, the node was locked or reserved) and notes what is awaited instead; a
+// wait without On is none. A node that went on since (another action, another
+// attempt) is returned unchanged.
 func (w Write) Withdraw(old Record, attemptID string, wait Wait) (Record, bool) {
-	mark := old.Sealed.Attempt
-	if mark == nil || mark.ID != attemptID {
+	if !old.attempted(attemptID) {
 		return old, false
 	}
+	mark := old.Sealed.Attempt
 	rec := old
 	rec.Sealed.Attempt = nil
 	rec.Sealed.ActionAt = mark.ActionAt
 	rec.Component.LastAction = Some(mark.LastAction)
-	rec.Component.EventStats = Some(mark.EventStats)
+	// The counters may have been set back meanwhile.
+	rec.Component.EventStats = Some(old.Component.EventStats.Value().withAttempts(mark.Action, -1))
+	if wait.On == "" {
+		return rec, true
+	}
 	return w.Await(rec, wait), true
 }
 
 // Refuse notes on a node that a service said no to its attempt, in text. The
-// attempt counts. A node that went on since is returned unchanged.
+// attempt counts. A node that went on since, or that shows the text already, is
+// returned unchanged.
 func (w Write) Refuse(old Record, attemptID, text string) (Record, bool) {
-	if mark := old.Sealed.Attempt; mark == nil || mark.ID != attemptID {
+	if !old.attempted(attemptID) || old.Component.Error.Value() == text {
 		return old, false
 	}
 	rec := old

@@ -548,6 +548,8 @@ func TestCheckBootSet(t *testing.T) {
 		{name: "IMS away is fatal", facts: facts{Manifest: manifest, ImageErr: away}, opts: bos.Options{IMSErrorsFatal: true}, err: "ims is not available"},
 		{name: "nonsense", facts: facts{Manifest: manifest, Image: bos.ImageFacts{Nonsense: true}}, warnings: []string{"no image record"}},
 		{name: "nonsense is fatal", facts: facts{Manifest: manifest, Image: bos.ImageFacts{Nonsense: true}}, opts: bos.Options{IMSErrorsFatal: true}, err: "no image record"},
+		{name: "site without IMS", change: func(b *bos.BootSet) { b.Path, b.Arch = "s3://b/manifest.json", bos.Some(bos.ArchOther) },
+			facts: facts{Manifest: manifest, Image: bos.ImageFacts{Unchecked: true}}, opts: bos.Options{IMSErrorsFatal: true, IMSImagesMustExist: true}},
 		{name: "hints", change: func(b *bos.BootSet) {
 			b.CFS = bos.Some(bos.CFS{Configuration: bos.Some(strings.Repeat("c", 61))})
 			b.KernelParameters = bos.Some("a=initrd-b")

@@ -52,9 +52,12 @@ type Sealed struct {
 // AttemptMark ties a node to an [Attempt] and keeps what the attempt replaced,
 // so that an attempt that turns out to be none can be withdrawn.
 type AttemptMark struct {
-	ID         string     `json:"id"`
+	ID     string `json:"id"`
+	Action Action `json:"action"`
+	// At is when the attempt was made; LastAction and ActionAt are what it
+	// replaced.
+	At         Instant    `json:"at"`
 	LastAction LastAction `json:"last_action,omitzero"`
-	EventStats EventStats `json:"event_stats,omitzero"`
 	ActionAt   Instant    `json:"action_at,omitempty"`
 }
 
@@ -103,6 +106,9 @@ type Attempt struct {
 	// Transitions are PCS's ids of the command, one for each part in which it
 	// was sent; empty until PCS has confirmed it.
 	Transitions []string `json:"transitions,omitempty"`
+	// Unsure are the nodes whose part got no answer, so that it may have been
+	// carried out.
+	Unsure []string `json:"unsure,omitempty"`
 }
 
 // Operation returns the PCS operation of the attempt's action.
@@ -133,9 +139,9 @@ func (s EventStats) Attempts(a Action) int {
 	return 0
 }
 
-// withAttempt returns the counters with one more attempt of an action.
-func (s EventStats) withAttempt(a Action) EventStats {
-	n := Some(s.Attempts(a) + 1)
+// withAttempts returns the counters with so many more attempts of an action.
+func (s EventStats) withAttempts(a Action, more int) EventStats {
+	n := Some(max(0, s.Attempts(a)+more))
 	switch a {
 	case ActionPoweringOn:
 		s.PowerOnAttempts = n

@@ -174,6 +174,8 @@ type PlanChunk struct {
 	Targets []Target `json:"targets"`
 	// Nodes maps each node to the index of its target.
 	Nodes []PlannedNode `json:"nodes"`
+	// Applied says that every node of the chunk was written.
+	Applied bool `json:"applied,omitempty"`
 }
 
 // PlannedNode is one node of a plan. Unknown says that BOS had no component of

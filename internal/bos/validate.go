@@ -90,6 +90,9 @@ type ImageFacts struct {
 	Arch string
 	// Nonsense says that IMS's answer was no image record.
 	Nonsense bool
+	// Unchecked says that the site has no IMS, so that there is nothing to
+	// compare with and nothing to warn of.
+	Unchecked bool
 }
 
 // CheckTemplateRequest checks a template as it is at PUT or after PATCH, before
@@ -247,6 +250,8 @@ func checkImage(b *BootSet, f BootSetFacts, opts Options) (warning string, err e
 	arch := b.ArchOrDefault()
 	id := ImageID(b.Path)
 	switch {
+	case f.Image.Unchecked:
+		return "", nil
 	case id == "":
 		return fmt.Sprintf("Boot artifact S3 URL '%s' doesn't follow convention for IMS images", b.Path), nil
 	case IsNotFound(f.ImageErr):

@@ -185,6 +185,19 @@ func TestAttempts(t *testing.T) {
 	if _, ok := w.Withdraw(begun, "another", bos.Wait{}); ok {
 		t.Error("an attempt that is not the node's was withdrawn")
 	}
+	later := w
+	later.Instant = 9000
+	moved := later.Operate(begun, bos.Component{LastAction: bos.Some(bos.LastAction{Action: bos.Some(bos.ActionSessionSetup)})})
+	if _, ok := w.Withdraw(moved, "a1", bos.Wait{}); ok {
+		t.Error("an attempt was withdrawn from a node that has a new goal")
+	}
+	if _, ok := w.Refuse(moved, "a1", "late"); ok {
+		t.Error("an old attempt's refusal was noted on a node that has a new goal")
+	}
+	zeroed := later.Operate(begun, bos.Component{EventStats: bos.Some(bos.ZeroEventStats())})
+	if back, ok := w.Withdraw(zeroed, "a1", bos.Wait{}); !ok || back.Component.EventStats.Value().PowerOnAttempts.Value() != 0 {
+		t.Errorf("counters that were set back meanwhile: %v %+v", ok, back.Component.EventStats)
+	}
 	refused, ok := w.Refuse(begun, "a1", "bss refused")
 	if !ok || refused.Component.Error.Value() != "bss refused" || refused.Component.EventStats.Value().Attempts(bos.ActionPoweringOn) != 2 {
 		t.Errorf("refused: %v %+v", ok, refused.Component)

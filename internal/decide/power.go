@@ -42,6 +42,28 @@ type PowerNode struct {
 	Reserved bool
 }
 
+// Candidates returns the components whose turn it would be if the services said
+// what has to be so: about these, and no others, they must be asked.
+func (in PowerInput) Candidates(decision func(PowerInput) PowerPlan) []string {
+	in.Probe, in.BatchSize = false, len(in.Nodes)
+	nodes := make([]PowerNode, len(in.Nodes))
+	for i, n := range in.Nodes {
+		n.InHSM, n.Reserved = true, false
+		n.Power = Power{Seen: true, Found: true, State: "off"}
+		nodes[i] = n
+	}
+	in.Nodes = nodes
+	plan := decision(in)
+	var ids []string
+	for _, b := range plan.Batches {
+		ids = append(ids, b.Nodes...)
+	}
+	for _, g := range plan.GiveUps {
+		ids = append(ids, g.ID)
+	}
+	return ids
+}
+
 // PowerPlan is what a power operator does now.
 type PowerPlan struct {
 	// Batches are commands to record and to send.
@@ -97,17 +119,18 @@ type ImageGroup struct {
 // ReservationPause is how soon a locked or reserved node is looked at again.
 const ReservationPause = 5 * time.Second
 
+// OnRecordInHSM is what a node waits for that HSM does not know.
+const OnRecordInHSM = "its record in hsm"
+
+const textNotInHSM = "waiting for hsm, which does not know this node"
+
 // sbpsRoot marks kernel parameters whose root file system is projected by SBPS.
 const sbpsRoot = "root=sbps-s3"
 
 // PowerOn decides which nodes get a power-on: those whose turn it is, that HSM
 // knows, that are seen to be off and whose former transition is completed.
 func PowerOn(in PowerInput) PowerPlan {
-	needs := []string{ServicePCS, ServiceBSS}
-	if !in.NoCFS {
-		needs = append(needs, ServiceCFS)
-	}
-	plan, due := in.pick(bos.ActionPoweringOn, RolePowerOn, needs, func(n *PowerNode) (bool, bos.Instant) {
+	plan, due := in.pick(bos.ActionPoweringOn, RolePowerOn, in.needsOfPowerOn, func(n *PowerNode) (bool, bos.Instant) {
 		return n.Power.Off(), 0
 	})
 	byID := map[string]*bos.Record{}
@@ -120,9 +143,23 @@ func PowerOn(in PowerInput) PowerPlan {
 	return plan
 }
 
+// needsOfPowerOn returns the services that have to be called for a node.
+func (in *PowerInput) needsOfPowerOn(n *PowerNode) []string {
+	needs := []string{ServiceHSM, ServicePCS, ServiceBSS}
+	if !in.NoIMS && projected(n.Record.Component.DesiredArtifacts()) {
+		needs = append(needs, ServiceIMS)
+	}
+	if !in.NoCFS {
+		needs = append(needs, ServiceCFS)
+	}
+	return needs
+}
+
+func needsOfPowerOff(*PowerNode) []string { return []string{ServiceHSM, ServicePCS} }
+
 // PowerOffGraceful decides which nodes are asked to shut down.
 func PowerOffGraceful(in PowerInput) PowerPlan {
-	plan, _ := in.pick(bos.ActionPoweringOffGracefully, RolePowerOffGraceful, []string{ServicePCS},
+	plan, _ := in.pick(bos.ActionPoweringOffGracefully, RolePowerOffGraceful, needsOfPowerOff,
 		func(*PowerNode) (bool, bos.Instant) { return true, 0 })
 	return plan
 }
@@ -130,7 +167,7 @@ func PowerOffGraceful(in PowerInput) PowerPlan {
 // PowerOffForceful decides which nodes are cut off: those that were asked to
 // shut down, or cut off, longer than max_power_off_wait_time ago.
 func PowerOffForceful(in PowerInput) PowerPlan {
-	plan, _ := in.pick(bos.ActionPoweringOffForcefully, RolePowerOffForceful, []string{ServicePCS},
+	plan, _ := in.pick(bos.ActionPoweringOffForcefully, RolePowerOffForceful, needsOfPowerOff,
 		func(n *PowerNode) (bool, bos.Instant) {
 			due := n.Record.Sealed.ActionAt.Add(in.Options.MaxPowerOffWait())
 			return due <= in.Now, due
@@ -153,18 +190,17 @@ func turn(action bos.Action, status bos.StatusName) bool {
 }
 
 // pick sorts components into those that are due, those that gave up, those
-// that wait and those that are left alone. ready says what else an action asks
-// for, and when it will be so.
+// that wait and those that are left alone. needs says which services have to be
+// called for a node; ready what else an action asks for, and when it will be so.
 func (in *PowerInput) pick(
-	action bos.Action, role string, services []string, ready func(*PowerNode) (bool, bos.Instant),
+	action bos.Action, role string, needs func(*PowerNode) []string, ready func(*PowerNode) (bool, bos.Instant),
 ) (PowerPlan, []*PowerNode) {
 	plan := PowerPlan{Due: map[string]bos.Instant{}}
-	away, isAway := in.Away.first(services...)
 	var due []*PowerNode
 	for i := range in.Nodes {
 		n := &in.Nodes[i]
 		rec, id := n.Record, n.Record.Component.ID
-		if !rec.Component.Enabled.Value() || !turn(action, rec.Component.StatusNow()) || !n.InHSM {
+		if !rec.Component.Enabled.Value() || !turn(action, rec.Component.StatusNow()) {
 			continue
 		}
 		// Not only the first command must wait: giving up would end a node that
@@ -177,11 +213,16 @@ func (in *PowerInput) pick(
 			plan.Due[id] = earlier(plan.Due[id], when)
 			continue
 		}
-		if rec.Component.EventStats.Value().Attempts(action) >= in.Options.RetryLimit(&rec.Component) {
-			plan.GiveUps = append(plan.GiveUps, giveUp(&rec.Component))
+		if !n.InHSM {
+			// For as long as it takes, but not silently.
+			plan.hold(rec, bos.Wait{By: role, On: OnRecordInHSM, Text: textNotInHSM})
 			continue
 		}
-		if isAway {
+		if rec.Component.EventStats.Value().Attempts(action) >= in.Options.RetryLimit(&rec.Component) {
+			plan.GiveUps = append(plan.GiveUps, giveUp(rec))
+			continue
+		}
+		if away, isAway := in.Away.first(needs(n)...); isAway {
 			plan.hold(rec, bos.Wait{By: role, On: away.Service, Due: away.Next, Text: away.Text})
 			plan.Due[id] = away.Next
 			continue
@@ -219,9 +260,10 @@ func (in *PowerInput) reserved(n *PowerNode) bos.Instant {
 	return w.Due
 }
 
-func giveUp(c *bos.Component) GiveUp {
-	g := GiveUp{ID: c.ID}
-	if c.Error.Value() == "" {
+func giveUp(rec *bos.Record) GiveUp {
+	g := GiveUp{ID: rec.Component.ID}
+	text := rec.Component.Error.Value()
+	if w := rec.Sealed.Wait; text == "" || w != nil && w.Text == text {
 		g.Text = TextRetryLimit
 	}
 	return g

@@ -49,10 +49,11 @@ const (
 )
 
 // Seen is one look at a node. Since is the revision that the view had when the
-// look began.
+// look began; Look is its number, see [Observer.Begun].
 type Seen[T any] struct {
 	Value T
 	Since int64
+	Look  int64
 }
 
 // Config describes an observer.
@@ -82,6 +83,8 @@ type Observer[T comparable] struct {
 	subs    map[*Subscription]struct{}
 	since   time.Time // of the first failure in a row; zero while it answers
 	sinceAt bos.Instant
+	// begun is how many looks have begun.
+	begun int64
 	// quiet is until when a service that failed is not asked.
 	quiet   time.Time
 	lastErr error
@@ -172,6 +175,14 @@ func (o *Observer[T]) Get(id string) (Seen[T], bool) {
 		return Seen[T]{}, false
 	}
 	return n.last, true
+}
+
+// Begun returns how many looks have begun. A look with a higher number began
+// after the call, and shows what was done before it.
+func (o *Observer[T]) Begun() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.begun
 }
 
 // Watch sets how soon an owner wants a node to be looked at.
@@ -340,12 +351,15 @@ func (o *Observer[T]) next() ([]string, time.Duration) {
 
 // look asks about nodes and takes note of the answer.
 func (o *Observer[T]) look(ctx context.Context, ids []string) {
-	since := o.cfg.Revision()
+	o.mu.Lock()
+	o.begun++
+	look := Seen[T]{Since: o.cfg.Revision(), Look: o.begun}
+	o.mu.Unlock()
 	answer, err := o.cfg.Fetch(ctx, ids)
 	if ctx.Err() != nil {
 		return
 	}
-	changed := o.note(ids, answer, err, since)
+	changed := o.note(ids, answer, err, look)
 	o.mu.Lock()
 	subs := slices.Collect(maps.Keys(o.subs))
 	o.mu.Unlock()
@@ -356,7 +370,7 @@ func (o *Observer[T]) look(ctx context.Context, ids []string) {
 
 // note keeps an answer and returns the nodes to tell about: those that look
 // different and those that somebody asked for.
-func (o *Observer[T]) note(ids []string, answer map[string]T, err error, since int64) []string {
+func (o *Observer[T]) note(ids []string, answer map[string]T, err error, look Seen[T]) []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := time.Now()
@@ -383,7 +397,8 @@ func (o *Observer[T]) note(ids []string, answer map[string]T, err error, since i
 			n.began = now
 		}
 		n.seen, n.asked = true, false
-		n.last = Seen[T]{Value: value, Since: since}
+		n.last = look
+		n.last.Value = value
 		n.due = now.Add(o.interval(n, now))
 	}
 	return changed

@@ -199,6 +199,31 @@ func (v *View) Plan(uid string) []*bos.PlanChunk {
 	return out
 }
 
+// OrphanPlans returns the UIDs of plans whose session is gone, each with the
+// number of its chunks.
+func (v *View) OrphanPlans() map[string]int {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if len(v.plans) == 0 {
+		return nil
+	}
+	known := make(map[string]bool, len(v.sessions))
+	for _, s := range v.sessions {
+		known[s.Sealed.UID] = true
+	}
+	orphans := map[string]int{}
+	for uid, chunks := range v.plans {
+		if !known[uid] {
+			last := 0
+			for n := range chunks {
+				last = max(last, n)
+			}
+			orphans[uid] = last + 1
+		}
+	}
+	return orphans
+}
+
 // Members returns the components that a session was set up on, as its field
 // components shows them: comma-separated, empty until it runs. A client's own
 // text goes before what set-up found.

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+
+package bos
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+const (
+	// MaxTemplate is how many bytes of JSON a template may have. A boot set with
+	// as many nodes as the contract allows, with the longest names, fits.
+	MaxTemplate = 16 << 20
+	// packAbove is the size in bytes from which a template is stored packed. Its
+	// node lists may be longer than what a store takes in one document, and are
+	// much the same name again and again.
+	packAbove = 128 << 10
+)
+
+// storedTemplate is a [TemplateRecord] as it is stored: plain, or packed with
+// gzip.
+type storedTemplate struct {
+	Plain  *Template `json:"doc,omitempty"`
+	Packed []byte    `json:"packed,omitempty"`
+}
+
+// MarshalJSON writes the record as it is stored. A template with more than
+// [MaxTemplate] bytes is an error with [CodeTooLarge].
+func (r TemplateRecord) MarshalJSON() ([]byte, error) {
+	data, err := json.Marshal(r.Template)
+	if err != nil {
+		return nil, fmt.Errorf("encode a template: %w", err)
+	}
+	switch {
+	case len(data) > MaxTemplate:
+		return nil, Errorf(CodeTooLarge, "the template has %d bytes; at most %d are stored", len(data), MaxTemplate)
+	case len(data) <= packAbove:
+		return json.Marshal(storedTemplate{Plain: &r.Template})
+	}
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write(data); err != nil {
+		return nil, fmt.Errorf("pack a template: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("pack a template: %w", err)
+	}
+	return json.Marshal(storedTemplate{Packed: packed.Bytes()})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (r *TemplateRecord) UnmarshalJSON(data []byte) error {
+	var stored storedTemplate
+	if err := json.Unmarshal(data, &stored); err != nil {
+		return err
+	}
+	*r = TemplateRecord{}
+	if stored.Plain != nil {
+		r.Template = *stored.Plain
+		return nil
+	}
+	in, err := gzip.NewReader(bytes.NewReader(stored.Packed))
+	if err != nil {
+		return fmt.Errorf("unpack a template: %w", err)
+	}
+	plain, err := io.ReadAll(io.LimitReader(in, MaxTemplate+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("unpack a template: %w", err)
+	case len(plain) > MaxTemplate:
+		return fmt.Errorf("unpack a template: it has more than %d bytes", MaxTemplate)
+	}
+	return json.Unmarshal(plain, &r.Template)
+}

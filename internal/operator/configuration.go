@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+
+package operator
+
+import (
+	"context"
+	"errors"
+
+	"bos/internal/bos"
+	"bos/internal/decide"
+	"bos/internal/observe"
+	"bos/internal/store"
+	"bos/internal/upstream/call"
+	"bos/internal/upstream/cfs"
+	"bos/internal/view"
+)
+
+// maxConfigurationBatch is how many nodes one change in CFS names.
+const maxConfigurationBatch = 1000
+
+// configurationOperator tells CFS what nodes are to be configured with that run
+// what they shall run.
+type configurationOperator struct{ *Deps }
+
+// configurationTerm is the operator while it leads.
+type configurationTerm struct {
+	*Deps
+	l     store.Leadership
+	loop  *loop
+	gates *gates
+	// told is the number of the last look that began before CFS was told, for
+	// each node: looks up to that one show what was before.
+	told map[string]int64
+}
+
+// lead implements [role].
+func (o *configurationOperator) lead(ctx context.Context, l store.Leadership) error {
+	if o.CFS == nil {
+		<-ctx.Done()
+		return nil
+	}
+	configuring := func(n *view.Node) bool { return enabled(n) && n.Status == bos.StatusConfiguring }
+	feed := o.View.Subscribe(view.Interest{
+		Node:    func(old, next *view.Node) bool { return configuring(old) || configuring(next) },
+		Options: true,
+	})
+	defer feed.Close()
+	t := &configurationTerm{
+		Deps: o.Deps, l: l, loop: newLoop(o.Deps, decide.RoleConfiguration, feed),
+		gates: newGates(o.Clock), told: map[string]int64{},
+	}
+	t.loop.all = func() []string { return o.View.InStatus(bos.StatusConfiguring) }
+	t.loop.pass = t.pass
+	defer o.recovered.subscribe(func(service string) {
+		t.gates.retry(service)
+		t.loop.markAll()
+	})()
+	watching(ctx, t.loop, o.Config)
+	defer o.Config.ForgetAll(decide.RoleConfiguration)
+	t.loop.run(ctx)
+	return nil
+}
+
+// pass tells CFS about the nodes for which it has another configuration.
+func (t *configurationTerm) pass(ctx context.Context, ids []string) (map[string]bos.Instant, error) {
+	now := t.Clock.Now()
+	nodes := t.nodes(ids)
+	groups, look := decide.Configuration(nodes, t.View.Options().BatchSize(maxConfigurationBatch))
+	for _, id := range look {
+		t.Config.Watch(decide.RoleConfiguration, id, observe.Now)
+	}
+	due := map[string]bos.Instant{}
+	on := true
+	for _, g := range groups {
+		if away, _ := t.gates.now(now); len(away) > 0 {
+			t.later(due, g.Nodes, away[decide.ServiceCFS].Next)
+			continue
+		}
+		change := cfs.Change{
+			DesiredConfig: &g.Configuration, Enabled: &on, Tags: map[string]string{"bos_session": g.Session},
+		}
+		r := call.Bisect(ctx, g.Nodes, func(ctx context.Context, part []string) error {
+			return t.CFS.Patch(ctx, part, change)
+		})
+		if err := t.note(ctx, nodes, r, due); err != nil {
+			return due, err
+		}
+	}
+	return due, nil
+}
+
+// nodes gathers those of some components that are configuring, but those that
+// CFS was told about and has not been looked at since.
+func (t *configurationTerm) nodes(ids []string) []decide.StatusNode {
+	var nodes []decide.StatusNode
+	for _, id := range ids {
+		rec := t.View.Record(id)
+		if rec == nil || !rec.Component.Enabled.Value() || rec.Component.StatusNow() != bos.StatusConfiguring {
+			delete(t.told, id)
+			t.Config.Forget(decide.RoleConfiguration, id)
+			continue
+		}
+		seen, ok := t.Config.Get(id)
+		if told, was := t.told[id]; was && (!ok || seen.Look <= told) {
+			continue
+		}
+		nodes = append(nodes, decide.StatusNode{Record: rec, Config: t.config(id)})
+	}
+	return nodes
+}
+
+// note takes note of what CFS made of a change. What it refuses is shown on the
+// node and tried again: nobody but CFS can say when it will do.
+func (t *configurationTerm) note(ctx context.Context, nodes []decide.StatusNode, r call.Result, due map[string]bos.Instant) error {
+	key := gateKey{decide.ServiceCFS, true}
+	began := t.Config.Begun()
+	// A wait without On is one that is over.
+	waits := map[string]bos.Wait{}
+	for _, ids := range r.Accepted {
+		t.gates.answered(key)
+		for _, id := range ids {
+			t.told[id], waits[id] = began, bos.Wait{}
+			t.Config.Watch(decide.RoleConfiguration, id, observe.Now)
+		}
+	}
+	now := t.Clock.Now()
+	for id, refusal := range r.Refused {
+		next := now.Add(t.View.Options().Polling())
+		due[id] = next
+		waits[id] = bos.Wait{By: decide.RoleConfiguration, On: decide.ServiceCFS, Due: next, Text: bos.UserText(refusal)}
+	}
+	switch {
+	case call.IsAway(r.Away):
+		away := t.gates.failed(key, r.Away)
+		t.later(due, r.Untried, away.Next)
+		for _, id := range r.Untried {
+			waits[id] = bos.Wait{By: decide.RoleConfiguration, On: decide.ServiceCFS, Due: away.Next, Text: away.Text}
+		}
+	case r.Away != nil && !errors.Is(r.Away, context.Canceled):
+		t.later(due, r.Untried, now.Add(firstBackoff))
+	default:
+		t.later(due, r.Untried, now)
+	}
+	return t.write(ctx, nodes, waits)
+}
+
+func (t *configurationTerm) later(due map[string]bos.Instant, ids []string, at bos.Instant) {
+	for _, id := range ids {
+		due[id] = at
+	}
+}
+
+// write notes on nodes what they wait for, or that they no longer do, where that
+// is new.
+func (t *configurationTerm) write(ctx context.Context, nodes []decide.StatusNode, waits map[string]bos.Wait) error {
+	decided := map[string]int64{}
+	for _, n := range nodes {
+		wait, ok := waits[n.Record.Component.ID]
+		if !ok {
+			continue
+		}
+		had := bos.Wait{}
+		if w := n.Record.Sealed.Wait; w != nil && w.By == decide.RoleConfiguration {
+			had = *w
+		}
+		if had.On != wait.On {
+			decided[n.Record.Component.ID] = n.Record.Revision
+		}
+	}
+	_, err := t.change(ctx, t.l, decided, func(id string, old bos.Record) (bos.Record, bool) {
+		if waits[id].On == "" {
+			return t.Deps.write().EndWait(old), true
+		}
+		return t.Deps.write().Await(old, waits[id]), true
+	})
+	return err
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+
+package operator
+
+import (
+	"sync"
+	"time"
+
+	"bos/internal/bos"
+	"bos/internal/clock"
+	"bos/internal/decide"
+	"bos/internal/observe"
+	"bos/internal/upstream/call"
+)
+
+const (
+	// firstBackoff and maxBackoff bound how long a service that is away is left
+	// alone, on the fleet's clock; the time doubles with each failure.
+	firstBackoff = time.Second
+	maxBackoff   = 30 * time.Second
+)
+
+// gates keep an operator from calling services that are away. When a gate's
+// time is over, one node is tried before all the others follow.
+type gates struct {
+	clock *clock.Clock
+	mu    sync.Mutex
+	shut  map[gateKey]*gate
+}
+
+// gateKey tells a service's reads from its writes: one may work without the
+// other.
+type gateKey struct {
+	service string
+	write   bool
+}
+
+type gate struct {
+	away     decide.Away
+	since    time.Time
+	failures int
+}
+
+func newGates(c *clock.Clock) *gates { return &gates{clock: c, shut: map[gateKey]*gate{}} }
+
+// failed notes that a service is away, and returns what a node that waits for
+// it shows.
+func (g *gates) failed(key gateKey, err error) decide.Away {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.shut[key]
+	if s == nil {
+		s = &gate{since: time.Now()}
+		g.shut[key] = s
+	}
+	pause := min(maxBackoff, firstBackoff<<min(s.failures, 10))
+	s.failures++
+	s.away = decide.Away{
+		Service: key.service,
+		Text:    observe.AwayText(key.service, s.since, err),
+		Next:    g.clock.Now().Add(pause),
+	}
+	return s.away
+}
+
+// answered notes that a service answers; it reports whether it was away.
+func (g *gates) answered(key gateKey) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, was := g.shut[key]
+	delete(g.shut, key)
+	return was
+}
+
+// retry lets a service be tried at once.
+func (g *gates) retry(service string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for key, s := range g.shut {
+		if key.service == service {
+			s.away.Next = g.clock.Now()
+		}
+	}
+}
+
+// now returns the services that must not be called yet, and whether one that
+// was away is to be tried with one node.
+func (g *gates) now(at bos.Instant) (away decide.Services, probe bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	away = decide.Services{}
+	for key, s := range g.shut {
+		if s.away.Next > at {
+			away[key.service] = s.away
+		} else {
+			probe = true
+		}
+	}
+	return away, probe
+}
+
+// recoveries tells operators when a service answers again.
+type recoveries struct {
+	mu        sync.Mutex
+	listeners map[int]func(service string)
+	next      int
+}
+
+func (r *recoveries) subscribe(f func(service string)) (unsubscribe func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.listeners == nil {
+		r.listeners = map[int]func(string){}
+	}
+	id := r.next
+	r.next++
+	r.listeners[id] = f
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.listeners, id)
+	}
+}
+
+func (r *recoveries) tell(service string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range r.listeners {
+		f(service)
+	}
+}
+
+// listen passes on that services answer again, or give a sign of life.
+func (d *Deps) listen() {
+	for name, service := range d.Services {
+		service.OnChange(func(h call.Health) {
+			if h.Away() && h.NextProbe.After(time.Now()) {
+				return
+			}
+			switch {
+			case name == decide.ServicePCS:
+				d.Power.Retry()
+			case name == decide.ServiceCFS && d.Config != nil:
+				d.Config.Retry()
+			}
+			d.recovered.tell(name)
+		})
+	}
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+
+package operator
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"bos/internal/bos"
+	"bos/internal/decide"
+	"bos/internal/store"
+	"bos/internal/upstream/call"
+	"bos/internal/upstream/hsm"
+	"bos/internal/upstream/pcs"
+	"bos/internal/view"
+)
+
+const (
+	// maxOnBatch is how many nodes one power-on names. PCS keeps the nodes of an
+	// off command reserved until the last of them is off, so those go out in
+	// small ones.
+	maxOnBatch  = 1000
+	maxOffBatch = 50
+	// parallelActs is how many commands are prepared and sent at a time.
+	parallelActs = 4
+	// farewell is how long commands under way may take once their operator is to
+	// end.
+	farewell = 3 * time.Second
+)
+
+// powerOperator is one of the three operators that send power commands.
+type powerOperator struct {
+	*Deps
+	action   bos.Action
+	role     string
+	statuses []bos.StatusName
+	batch    int
+	decision func(decide.PowerInput) decide.PowerPlan
+}
+
+func newPowerOperator(d *Deps, action bos.Action) *powerOperator {
+	o := &powerOperator{Deps: d, action: action, batch: maxOffBatch}
+	switch action {
+	case bos.ActionPoweringOn:
+		o.role, o.decision, o.batch = decide.RolePowerOn, decide.PowerOn, maxOnBatch
+		o.statuses = []bos.StatusName{bos.StatusPowerOnPending}
+	case bos.ActionPoweringOffGracefully:
+		o.role, o.decision = decide.RolePowerOffGraceful, decide.PowerOffGraceful
+		o.statuses = []bos.StatusName{bos.StatusPowerOffPending}
+	case bos.ActionPoweringOffForcefully:
+		o.role, o.decision = decide.RolePowerOffForceful, decide.PowerOffForceful
+		o.statuses = []bos.StatusName{bos.StatusPowerOffGracefullyCalled, bos.StatusPowerOffForcefullyCalled}
+	case bos.ActionSessionSetup, bos.ActionApplyStaged, bos.ActionNewlyDiscovered, bos.ActionActualStateCleanup:
+	}
+	return o
+}
+
+// powerTerm is a power operator while it leads.
+type powerTerm struct {
+	*powerOperator
+	l     store.Leadership
+	loop  *loop
+	gates *gates
+	slots chan struct{}
+	// actCtx outlives the term's own context by the farewell.
+	actCtx context.Context //nolint:containedctx // that of goroutines which the term started
+	acts   sync.WaitGroup
+
+	mu sync.Mutex
+	// acting are the attempts that this process is carrying out.
+	acting map[string]struct{}
+}
+
+// lead implements [role].
+func (o *powerOperator) lead(ctx context.Context, l store.Leadership) error {
+	feed := o.View.Subscribe(view.Interest{
+		Node:    func(_, next *view.Node) bool { return enabled(next) && o.concerns(next.Status) },
+		Options: true, Attempts: true,
+	})
+	defer feed.Close()
+	actCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	t := &powerTerm{
+		powerOperator: o, l: l, loop: newLoop(o.Deps, o.role, feed), gates: newGates(o.Clock),
+		slots: make(chan struct{}, parallelActs), actCtx: actCtx, acting: map[string]struct{}{},
+	}
+	t.loop.all = func() []string { return o.View.InStatus(o.statuses...) }
+	t.loop.pass = t.pass
+	defer o.recovered.subscribe(func(service string) {
+		t.gates.retry(service)
+		t.loop.markAll()
+	})()
+	var following sync.WaitGroup
+	following.Go(func() { t.follow(ctx) })
+	t.loop.run(ctx)
+	following.Wait()
+	// A command that was recorded is better sent and confirmed than left to a
+	// successor, unless the leadership is lost.
+	stop := time.AfterFunc(farewell, cancel)
+	defer stop.Stop()
+	go func() {
+		select {
+		case <-l.Lost():
+			cancel()
+		case <-actCtx.Done():
+		}
+	}()
+	t.acts.Wait()
+	return nil
+}
+
+func (o *powerOperator) concerns(s bos.StatusName) bool {
+	for _, own := range o.statuses {
+		if s == own {
+			return true
+		}
+	}
+	return false
+}
+
+// pass decides about components whose turn it may be.
+func (t *powerTerm) pass(ctx context.Context, ids []string) (map[string]bos.Instant, error) {
+	in := t.input(ids)
+	if len(in.Nodes) == 0 {
+		return nil, nil
+	}
+	candidates := in.Candidates(t.decision)
+	guessed := t.look(ctx, &in, candidates)
+	plan := t.decision(in)
+	if guessed {
+		// Without the facts nobody gives up.
+		plan.GiveUps = nil
+	}
+	if err := t.giveUp(ctx, in, plan.GiveUps); err != nil {
+		return nil, err
+	}
+	if err := t.hold(ctx, in, plan.Holds); err != nil {
+		return nil, err
+	}
+	revisions := revisionsOf(in.Nodes)
+	for _, b := range plan.Batches {
+		t.start(b, revisions)
+	}
+	return plan.Due, nil
+}
+
+// input gathers what the store says of components.
+func (t *powerTerm) input(ids []string) decide.PowerInput {
+	now, opts := t.Clock.Now(), t.View.Options()
+	in := decide.PowerInput{
+		Now: now, Options: opts, NoCFS: t.CFS == nil, NoIMS: t.IMS == nil, BatchSize: opts.BatchSize(t.batch),
+	}
+	in.Away, in.Probe = t.gates.now(now)
+	for _, rec := range t.View.Records(ids) {
+		if !rec.Component.Enabled.Value() || !t.concerns(rec.Component.StatusNow()) {
+			continue
+		}
+		n := decide.PowerNode{Record: rec}
+		if mark := rec.Sealed.Attempt; mark != nil {
+			_, n.Open = t.View.Attempt(mark.ID)
+		}
+		in.Nodes = append(in.Nodes, n)
+	}
+	return in
+}
+
+func revisionsOf(nodes []decide.PowerNode) map[string]int64 {
+	out := make(map[string]int64, len(nodes))
+	for _, n := range nodes {
+		out[n.Record.Component.ID] = n.Record.Revision
+	}
+	return out
+}
+
+// look asks the services what has to be known about candidates. If one is away
+// it is in the input's Away, and what could not be asked is guessed, so that
+// the candidates wait for that service and for nothing else.
+func (t *powerTerm) look(ctx context.Context, in *decide.PowerInput, candidates []string) (guessed bool) {
+	if len(candidates) == 0 {
+		return false
+	}
+	wanted := bos.NewSet(candidates...)
+	known, err := t.HSM.Query(ctx, candidates, false)
+	guessed = !t.answered(in, decide.ServiceHSM, err)
+	var power map[string]pcs.Power
+	if t.action == bos.ActionPoweringOn {
+		power, err = t.PCS.PowerStatus(ctx, candidates)
+		guessed = !t.answered(in, decide.ServicePCS, err) || guessed
+	}
+	locks := t.locks(ctx, in.Nodes, wanted)
+	for i := range in.Nodes {
+		n := &in.Nodes[i]
+		id := n.Record.Component.ID
+		if guessed || !wanted.Has(id) {
+			// What was not asked must not be what it waits for.
+			n.InHSM, n.Power = true, decide.Power{Seen: true, Found: true, State: pcs.StateOff}
+			continue
+		}
+		_, n.InHSM = known[call.Canonical(id)]
+		p := power[id]
+		n.Power = decide.Power{Seen: true, Found: p.Found, State: p.State, Error: p.Error}
+		lock := locks[call.Canonical(id)]
+		n.Reserved = lock.Locked || lock.Reserved
+	}
+	return guessed
+}
+
+// answered notes whether a service answered a question.
+func (t *powerTerm) answered(in *decide.PowerInput, service string, err error) bool {
+	key := gateKey{service: service}
+	if err == nil {
+		if t.gates.answered(key) {
+			t.loop.markAll()
+		}
+		return true
+	}
+	t.Log.Warn("a question to a service failed",
+		slog.String("operator", t.role), slog.String("service", service), slog.Any("error", err))
+	in.Away[service] = t.gates.failed(key, err)
+	return false
+}
+
+// locks asks HSM about those candidates that wait for a lock or a reservation
+// to be released.
+func (t *powerTerm) locks(ctx context.Context, nodes []decide.PowerNode, wanted bos.Set) map[string]hsm.LockState {
+	var waiting []string
+	for _, n := range nodes {
+		if w := n.Record.Sealed.Wait; w != nil && w.On == decide.OnReservation && wanted.Has(n.Record.Component.ID) {
+			waiting = append(waiting, n.Record.Component.ID)
+		}
+	}
+	if len(waiting) == 0 {
+		return nil
+	}
+	locks, err := t.HSM.Locks(ctx, waiting)
+	if err != nil && !errors.Is(err, call.ErrUnsupported) {
+		t.Log.Debug("hsm was not able to say what is locked", slog.Any("error", err))
+	}
+	return locks
+}
+
+// giveUp marks components as failed that used up their attempts.
+func (t *powerTerm) giveUp(ctx context.Context, in decide.PowerInput, list []decide.GiveUp) error {
+	texts := make(map[string]string, len(list))
+	decided := make(map[string]int64, len(list))
+	all := revisionsOf(in.Nodes)
+	for _, g := range list {
+		texts[g.ID], decided[g.ID] = g.Text, all[g.ID]
+	}
+	_, err := t.change(ctx, t.l, decided, func(id string, old bos.Record) (bos.Record, bool) {
+		w := t.write()
+		patch := bos.Component{Status: bos.Some(bos.Status{StatusOverride: bos.Some(string(bos.StatusFailed))})}
+		if text := texts[id]; text != "" {
+			patch.Error = bos.Some(text)
+		}
+		return w.Operate(w.EndWait(old), patch), true
+	})
+	return err
+}
+
+// hold notes on components what they wait for.
+func (t *powerTerm) hold(ctx context.Context, in decide.PowerInput, list []decide.HoldNode) error {
+	waits := make(map[string]bos.Wait, len(list))
+	decided := make(map[string]int64, len(list))
+	all := revisionsOf(in.Nodes)
+	for _, h := range list {
+		waits[h.ID], decided[h.ID] = h.Wait, all[h.ID]
+	}
+	_, err := t.change(ctx, t.l, decided, func(id string, old bos.Record) (bos.Record, bool) {
+		return t.write().Await(old, waits[id]), true
+	})
+	return err
+}
+
+// start carries a batch out as soon as there is a slot for it.
+func (t *powerTerm) start(b decide.PowerBatch, revisions map[string]int64) {
+	t.loop.hold(b.Nodes)
+	t.acts.Go(func() {
+		defer t.loop.release(b.Nodes)
+		select {
+		case t.slots <- struct{}{}:
+			defer func() { <-t.slots }()
+			t.act(t.actCtx, b, revisions)
+		case <-t.actCtx.Done():
+		}
+	})
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"bos/internal/bos"
+	"bos/internal/decide"
+	"bos/internal/store"
+	"bos/internal/upstream/call"
+	"bos/internal/upstream/pcs"
+)
+
+const (
+	// maxRecordAge is how old the record of a command may be when it goes out
+	// (2-operators.md, invariant 1), on the monotonic clock.
+	maxRecordAge = 5 * time.Second
+	// renewAfter is the age at which a record is made anew before the command
+	// goes out, because the preparations took long.
+	renewAfter = 3 * time.Second
+	// writeTimeout bounds the writes by which the outcome of a command is noted.
+	writeTimeout = 10 * time.Second
+)
+
+var (
+	errNotLeading = errors.New("the leadership is over")
+	errRecordOld  = errors.New("the record of the command is too old")
+)
+
+// act is a command under way.
+type act struct {
+	bos.Attempt
+	batch decide.PowerBatch
+	// recorded is the time right before the record was written.
+	recorded time.Time
+	// nodes are the components, as they were recorded, for which the command is
+	// still to be sent.
+	nodes map[string]*bos.Record
+	// tokens are the BSS tokens of the batch's boot groups.
+	tokens []string
+}
+
+// still returns those of some nodes for which the command is still to be sent.
+func (a *act) still(ids []string) []string {
+	var out []string
+	for _, id := range ids {
+		if a.nodes[id] != nil {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// act carries out a batch: it records the attempt, prepares what the nodes
+// boot, sends the command, and notes what came of it.
+func (t *powerTerm) act(ctx context.Context, b decide.PowerBatch, revisions map[string]int64) {
+	a := &act{batch: b, Attempt: bos.Attempt{ID: uuid.NewString(), Action: t.action, Fence: t.l.Fence().Revision}}
+	t.mu.Lock()
+	t.acting[a.ID] = struct{}{}
+	t.mu.Unlock()
+	defer func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.acting, a.ID)
+	}()
+	if err := t.record(ctx, a, revisions); err != nil {
+		t.Log.Warn("a command was not recorded, and is not sent", slog.String("operator", t.role), slog.Any("error", err))
+		return
+	}
+	if t.action == bos.ActionPoweringOn {
+		t.prepare(ctx, a)
+	}
+	t.send(ctx, a)
+	wctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	if err := t.confirm(wctx, a); err != nil {
+		t.Log.Warn("the outcome of a command was not noted; it will be found out", slog.String("operator", t.role), slog.Any("error", err))
+	}
+}
+
+// record writes down what is about to be done, before it is done: the tokens,
+// the attempt, and the attempt's mark on each node that is still as it was
+// decided upon.
+func (t *powerTerm) record(ctx context.Context, a *act, revisions map[string]int64) error {
+	tokens, err := t.storeTokens(ctx, a)
+	if err != nil {
+		return err
+	}
+	fence := t.l.Fence()
+	a.recorded = time.Now()
+	a.Nodes, a.RecordedAt, a.RecordedWall = a.batch.Nodes, t.Clock.Now(), a.recorded.UTC()
+	if _, err := t.Store.PutDoc(ctx, store.AttemptKey(a.ID), a.Attempt, &fence); err != nil {
+		return fmt.Errorf("record attempt %s: %w", a.ID, err)
+	}
+	decided := make(map[string]int64, len(a.Nodes))
+	for _, id := range a.Nodes {
+		decided[id] = revisions[id]
+	}
+	a.nodes, err = t.change(ctx, t.l, decided, func(id string, old bos.Record) (bos.Record, bool) {
+		var extra bos.Component
+		if token := tokens[id]; token != "" {
+			extra.DesiredState = bos.Some(bos.DesiredState{BSSToken: bos.Some(token)})
+		}
+		rec := t.write().BeginAttempt(old, t.action, a.ID, extra)
+		if text := a.batch.Refused[id]; text != "" {
+			rec.Component.Error = bos.Some(text)
+		}
+		return rec, true
+	})
+	if err != nil {
+		return fmt.Errorf("record attempt %s on its nodes: %w", a.ID, err)
+	}
+	for id := range a.batch.Refused {
+		delete(a.nodes, id)
+	}
+	return nil
+}
+
+// tokenSpace is the name space of BSS tokens that are derived from artifacts.
+var tokenSpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("urn:bos:boot-artifacts"))
+
+// tokenOf derives the BSS token of boot artifacts: the same for the same ones.
+func tokenOf(artifacts bos.BootArtifacts) string {
+	name := artifacts.Kernel.Value() + "\x00" + artifacts.KernelParameters.Value() + "\x00" + artifacts.Initrd.Value()
+	return uuid.NewSHA1(tokenSpace, []byte(name)).String()
+}
+
+// tokenFresh is how long a token need not be stored again.
+const tokenFresh = 10 * time.Minute
+
+// storeTokens stores what the tokens of the batch stand for, and returns each
+// node's.
+func (t *powerTerm) storeTokens(ctx context.Context, a *act) (map[string]string, error) {
+	fence := t.l.Fence()
+	byNode := map[string]string{}
+	for _, g := range a.batch.Boots {
+		token := tokenOf(g.Artifacts)
+		a.tokens = append(a.tokens, token)
+		for _, id := range g.Nodes {
+			byNode[id] = token
+		}
+		now := t.Clock.Now()
+		if old, ok := t.View.Tokens()[token]; ok && now.Sub(old.UsedAt) < tokenFresh {
+			continue
+		}
+		doc := store.Token{BootArtifacts: g.Artifacts, UsedAt: now}
+		if _, err := t.Store.PutDoc(ctx, store.TokenKey(token), doc, &fence); err != nil {
+			return nil, fmt.Errorf("store BSS token: %w", err)
+		}
+	}
+	return byNode, nil
+}
+
+// send sends the command for all nodes that are ready for it.
+func (t *powerTerm) send(ctx context.Context, a *act) {
+	if time.Since(a.recorded) > renewAfter && len(a.nodes) > 0 {
+		if err := t.renew(ctx, a); err != nil {
+			t.outcome(a, decide.ServicePCS, call.Result{Untried: a.still(a.Nodes), Away: err})
+			return
+		}
+	}
+	ids := t.unchanged(a)
+	if len(ids) == 0 {
+		return
+	}
+	result := call.Bisect(ctx, ids, func(ctx context.Context, part []string) error {
+		if !t.l.Alive() {
+			return errNotLeading
+		}
+		if time.Since(a.recorded) > maxRecordAge {
+			return errRecordOld
+		}
+		id, err := t.PCS.StartTransition(ctx, pcs.Operation(t.action.Operation()), part, a.ID)
+		if err == nil {
+			a.Transitions = append(a.Transitions, id)
+		}
+		return err
+	})
+	var failed *call.Error
+	if errors.As(result.Away, &failed) && failed.MaybeDone {
+		// Whether these were sent has to be found out before they are sent again.
+		a.Unsure, result.Untried = result.Untried, nil
+		t.gates.failed(gateKey{decide.ServicePCS, true}, result.Away)
+	}
+	t.outcome(a, decide.ServicePCS, result)
+}
+
+// renew looks at the nodes of a command as they are in the store now, and makes
+// its record anew.
+func (t *powerTerm) renew(ctx context.Context, a *act) error {
+	now := time.Now()
+	if err := t.View.Sync(ctx, t.Store); err != nil {
+		return err
+	}
+	fence := t.l.Fence()
+	a.RecordedAt, a.RecordedWall = t.Clock.Now(), now.UTC()
+	if _, err := t.Store.PutDoc(ctx, store.AttemptKey(a.ID), a.Attempt, &fence); err != nil {
+		return fmt.Errorf("renew attempt %s: %w", a.ID, err)
+	}
+	a.recorded = now
+	return nil
+}
+
+// unchanged returns the nodes whose goal is still the one that was recorded.
+// For the others the attempt was none.
+func (t *powerTerm) unchanged(a *act) []string {
+	var ids, gone []string
+	for _, id := range a.still(a.Nodes) {
+		was, is := a.nodes[id], t.View.Record(id)
+		// A view that does not show the record yet shows nothing newer either.
+		if is == nil || is.Revision > was.Revision && !sameGoal(was, is) {
+			gone = append(gone, id)
+			continue
+		}
+		ids = append(ids, id)
+	}
+	if len(gone) > 0 {
+		t.outcome(a, decide.ServicePCS, call.Result{Untried: gone})
+	}
+	return ids
+}
+
+// sameGoal reports whether an attempt on a node is still for the goal that the
+// node has.
+func sameGoal(was, is *bos.Record) bool {
+	a, b := was.Component.DesiredState.Value(), is.Component.DesiredState.Value()
+	return is.Component.Enabled.Value() && is.Sealed.ActionAt == was.Sealed.ActionAt &&
+		a.BootArtifacts == b.BootArtifacts && a.Configuration == b.Configuration
+}
+
+// outcome notes on the nodes what a service made of them: refused ones keep the
+// attempt and show why, for untried ones it was none.
+func (t *powerTerm) outcome(a *act, service string, r call.Result) {
+	key := gateKey{service, true}
+	wait := bos.Wait{}
+	switch {
+	case r.Away == nil:
+		if (len(r.Accepted) > 0 || len(r.Refused) > 0) && t.gates.answered(key) {
+			t.loop.markAll()
+		}
+	case call.IsAway(r.Away):
+		away := t.gates.failed(key, r.Away)
+		wait = bos.Wait{By: t.role, On: service, Due: away.Next, Text: away.Text}
+		t.loop.markAll()
+	default:
+		t.Log.Info("a command was not sent", slog.String("operator", t.role), slog.Any("reason", r.Away))
+	}
+	ids := slices.Clone(r.Untried)
+	for id := range r.Refused {
+		ids = append(ids, id)
+	}
+	if len(ids) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.actCtx), writeTimeout)
+	defer cancel()
+	_, err := t.touch(ctx, t.l, ids, a.nodes, func(id string, old bos.Record) (bos.Record, bool) {
+		if refusal := r.Refused[id]; refusal != nil {
+			return t.write().Refuse(old, a.ID, bos.UserText(refusal))
+		}
+		return t.write().Withdraw(old, a.ID, wait)
+	})
+	if err != nil {
+		t.Log.Warn("what a service said was not noted", slog.String("operator", t.role), slog.Any("error", err))
+	}
+	for _, id := range ids {
+		delete(a.nodes, id)
+	}
+}
+
+// confirm notes the transitions of a command, or that there is none.
+func (t *powerTerm) confirm(ctx context.Context, a *act) error {
+	fence := t.l.Fence()
+	key := store.AttemptKey(a.ID)
+	if len(a.Transitions) == 0 && len(a.Unsure) == 0 {
+		return t.drop(ctx, a.ID)
+	}
+	a.Nodes = a.still(a.Nodes)
+	revision, err := t.Store.PutDoc(ctx, key, a.Attempt, &fence)
+	if err != nil {
+		return fmt.Errorf("confirm attempt %s: %w", a.ID, err)
+	}
+	return t.View.WaitFor(ctx, revision)
+}
+
+// drop forgets an attempt whose command is over.
+func (t *powerTerm) drop(ctx context.Context, id string) error {
+	fence := t.l.Fence()
+	revision, err := t.Store.Commit(ctx, store.Txn{
+		Ops:   []store.Op{{Key: store.AttemptKey(id), Delete: true, Expect: store.AnyRevision}},
+		Fence: &fence,
+	})
+	if err != nil {
+		return fmt.Errorf("forget attempt %s: %w", id, err)
+	}
+	return t.View.WaitFor(ctx, revision)
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+
+package operator
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"bos/internal/bos"
+	"bos/internal/decide"
+	"bos/internal/store"
+	"bos/internal/view"
+)
+
+// completionOperator completes running sessions that have nothing left to do.
+type completionOperator struct{ *Deps }
+
+// lead implements [role].
+func (o *completionOperator) lead(ctx context.Context, l store.Leadership) error {
+	feed := o.View.Subscribe(view.Interest{Node: freed, Sessions: true})
+	defer feed.Close()
+	newSweep(o.Deps, decide.RoleSessionCompletion, feed, func() time.Duration { return o.View.Options().Polling() },
+		func(ctx context.Context) (int, error) { return o.complete(ctx, l) }).loop(ctx)
+	return nil
+}
+
+// freed reports whether a change of a component may be the last thing that a
+// session waited for.
+func freed(old, next *view.Node) bool {
+	if old == nil {
+		return false
+	}
+	if next == nil {
+		return true
+	}
+	return enabled(old) && !enabled(next) ||
+		old.Record.OwnSession() != next.Record.OwnSession() ||
+		old.Record.AwaitedStage() != next.Record.AwaitedStage()
+}
+
+func (o *completionOperator) complete(ctx context.Context, l store.Leadership) (int, error) {
+	done := decide.SessionCompletion(o.View.SessionsIn(bos.SessionRunning), o.View.Busy)
+	for i, rec := range done {
+		if err := o.completeOne(ctx, l, rec); err != nil {
+			return i, err
+		}
+	}
+	return len(done), nil
+}
+
+// completeOne completes a session and saves its extended status, in one write.
+func (o *completionOperator) completeOne(ctx context.Context, l store.Leadership, rec *bos.SessionRecord) error {
+	fence := l.Fence()
+	key := rec.Session.Key()
+	revision, err := store.Update[*bos.SessionRecord]{
+		Key: store.SessionKey(key), Fence: &fence,
+		Decode: func(kv store.KV) (*bos.SessionRecord, error) { return store.DecodeSession(kv, key) },
+		Change: func(old *bos.SessionRecord, exists bool) (any, []store.Op, error) {
+			if !exists || old.Sealed.UID != rec.Sealed.UID || old.Session.Status.Status != bos.SessionRunning {
+				return nil, nil, errGone
+			}
+			now := time.Now()
+			next := old.Complete(now, "")
+			active, staged := o.View.Driven(key)
+			status, err := store.Encode(bos.Summarize(&next.Session, active, staged, now))
+			if err != nil {
+				return nil, nil, err
+			}
+			return next, []store.Op{{Key: store.StatusKey(key), Value: status, Expect: store.AnyRevision}}, nil
+		},
+	}.Run(ctx, o.Store)
+	if bos.IsConflict(err) && ctx.Err() == nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("complete session %q: %w", key.Name, err)
+	}
+	o.Log.Info("the session is complete", slog.String("operator", decide.RoleSessionCompletion),
+		slog.String("session", key.Name), slog.String("tenant", key.Tenant))
+	return o.View.WaitFor(ctx, revision)
+}
+
+// cleanupOperator deletes old complete sessions, and plans that no session has
+// any more.
+type cleanupOperator struct{ *Deps }
+
+// lead implements [role].
+func (o *cleanupOperator) lead(ctx context.Context, l store.Leadership) error {
+	feed := o.View.Subscribe(view.Interest{Options: true})
+	defer feed.Close()
+	newSweep(o.Deps, decide.RoleSessionCleanup, feed, func() time.Duration { return o.View.Options().Polling() },
+		func(ctx context.Context) (int, error) { return o.clean(ctx, l) }).loop(ctx)
+	return nil
+}
+
+func (o *cleanupOperator) clean(ctx context.Context, l store.Leadership) (int, error) {
+	ttl := o.View.Options().CleanupTTL()
+	deleted := 0
+	if ttl > 0 {
+		old := bos.SessionFilter{MinAge: bos.Some(ttl), Status: bos.SessionComplete}
+		for _, rec := range o.View.SessionsIn(bos.SessionComplete) {
+			if !old.Match(&rec.Session, time.Now()) {
+				continue
+			}
+			if err := o.delete(ctx, l, rec); err != nil {
+				return deleted, err
+			}
+			deleted++
+		}
+	}
+	return deleted, o.cleanPlans(ctx, l)
+}
+
+// delete removes a session that is still as it was seen, and what belongs to
+// it.
+func (o *cleanupOperator) delete(ctx context.Context, l store.Leadership, rec *bos.SessionRecord) error {
+	fence := l.Fence()
+	key := rec.Session.Key()
+	_, err := o.Store.Commit(ctx, store.Txn{
+		Ops: []store.Op{
+			{Key: store.SessionKey(key), Delete: true, Expect: rec.Revision},
+			{Key: store.StatusKey(key), Delete: true, Expect: store.AnyRevision},
+		},
+		Fence: &fence,
+	})
+	if bos.IsConflict(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("delete session %q: %w", key.Name, err)
+	}
+	o.Log.Info("an old session was deleted", slog.String("operator", decide.RoleSessionCleanup),
+		slog.String("session", key.Name), slog.String("tenant", key.Tenant))
+	return nil
+}
+
+// cleanPlans deletes the plans of sessions that are gone.
+func (o *cleanupOperator) cleanPlans(ctx context.Context, l store.Leadership) error {
+	fence := l.Fence()
+	for uid, chunks := range o.View.OrphanPlans() {
+		ops := make([]store.Op, chunks)
+		for n := range ops {
+			ops[n] = store.Op{Key: store.PlanKey(uid, n), Delete: true, Expect: store.AnyRevision}
+		}
+		for part := range slices.Chunk(ops, store.MaxOps) {
+			if _, err := o.Store.Commit(ctx, store.Txn{Ops: part, Fence: &fence}); err != nil {
+				return fmt.Errorf("delete the plan of a session that is gone: %w", err)
+			}
+		}
+	}
+	return nil
+}
