@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+
+// Package app is the one place where everything meets: it opens the store,
+// feeds the view, reaches the services, runs the operators and serves the API,
+// as the configuration says, in programs and in tests.
+//
+// The life of a request: the server here → package api, which checks it and
+// writes to the store → the watch → the view, from which the answer comes. The
+// life of a node: a session in the store → the view → the operators, which have
+// package decide decide, record what they are about to do, and call the
+// services → the observers and the node's own report → the view.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"bos/internal/clock"
+	"bos/internal/config"
+	"bos/internal/operator"
+	"bos/internal/sim"
+	"bos/internal/store"
+	"bos/internal/view"
+)
+
+// Options are what the configuration does not say.
+type Options struct {
+	// Log takes everything; nil logs nothing. Level, if it is set, is moved by
+	// the option logging_level.
+	Log   *slog.Logger
+	Level *slog.LevelVar
+	// Version is shown in the metrics.
+	Version string
+	// ThrowAway opens the embedded store without care for its data.
+	ThrowAway bool
+	// NoAPI serves nothing: the process only runs operators.
+	NoAPI bool
+	// Site is a simulated site to use in place of the configured one; its owner
+	// closes it.
+	Site *sim.Site
+}
+
+// App is a running BOS. It must be stopped.
+type App struct {
+	cfg  *config.Config
+	opts Options
+	log  *slog.Logger
+
+	store    *store.Store
+	view     *view.View
+	clock    *clock.Clock
+	site     *sim.Site
+	ownsSite bool
+	services *services
+	metrics  *metrics
+	operated *operator.Deps
+
+	listener net.Listener
+	server   *http.Server
+
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	// failed gets why the app can't go on.
+	failed chan error
+}
+
+// readyTimeout bounds how long the first reading of the store may take.
+const readyTimeout = 2 * time.Minute
+
+// Start brings a BOS up: when it returns, the API answers and the operators
+// stand for their roles. ctx bounds the start only.
+func Start(ctx context.Context, cfg *config.Config, opts Options) (*App, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &App{cfg: cfg, opts: opts, log: opts.Log, site: opts.Site, failed: make(chan error, 1)}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	a.cancel = cancel
+	if err := a.start(ctx, run); err != nil {
+		return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
+	}
+	return a, nil
+}
+
+func (a *App) start(ctx, run context.Context) error {
+	var err error
+	rate := 1.0
+	if a.cfg.Simulate > 0 && a.site == nil {
+		if err := a.startSite(); err != nil {
+			return err
+		}
+	}
+	if a.site != nil {
+		rate = 1 / a.cfg.TimeScale
+	}
+	a.clock = clock.New(rate)
+	var holder string
+	a.store, holder, err = openStore(ctx, a.cfg, a.opts, a.log)
+	if err != nil {
+		return err
+	}
+	if _, err := a.store.Prepare(ctx, time.Now()); err != nil {
+		return fmt.Errorf("prepare the store: %w", err)
+	}
+	a.view = view.New(a.clock, a.log)
+	a.running.Go(func() {
+		if err := a.view.Run(run, a.store); err != nil && run.Err() == nil {
+			a.fail(fmt.Errorf("feed the view: %w", err))
+		}
+	})
+	select {
+	case <-a.view.Ready():
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(readyTimeout):
+		return errors.New("the store could not be read")
+	}
+	a.metrics = newMetrics(a)
+	if a.services, err = newServices(a); err != nil {
+		return err
+	}
+	a.followOptions(run)
+	a.operated = a.deps(holder)
+	a.running.Go(func() { operator.KeepClock(run, a.operated) })
+	if names := a.cfg.OperatorNames(); len(names) > 0 {
+		a.running.Go(func() {
+			if err := operator.Run(run, a.operated, names); err != nil && run.Err() == nil {
+				a.fail(err)
+			}
+		})
+	}
+	if a.opts.NoAPI {
+		return nil
+	}
+	return a.serve(run)
+}
+
+// fail ends the app because of an error that nothing in it can mend.
+func (a *App) fail(err error) {
+	select {
+	case a.failed <- err:
+	default:
+	}
+}
+
+// Failed gets an error if the app can't go on; its owner stops it then.
+func (a *App) Failed() <-chan error { return a.failed }
+
+// Addr returns the address that the API listens on; "" without an API.
+func (a *App) Addr() string {
+	if a.listener == nil {
+		return ""
+	}
+	return a.listener.Addr().String()
+}
+
+// URL returns the API's base URL, with its prefix.
+func (a *App) URL() string { return "http://" + a.Addr() + a.cfg.Prefix }
+
+// View returns the app's view of the fleet.
+func (a *App) View() *view.View { return a.view }
+
+// Store returns the app's store.
+func (a *App) Store() *store.Store { return a.store }
+
+// Clock returns the fleet's clock.
+func (a *App) Clock() *clock.Clock { return a.clock }
+
+// Site returns the simulated site that the app uses; nil for a real one.
+func (a *App) Site() *sim.Site { return a.site }
+
+// Registry returns the app's metrics.
+func (a *App) Registry() *prometheus.Registry { return a.metrics.registry }
+
+// Stop ends everything: requests under way get the shutdown time, operators a
+// moment to finish what they have begun. It returns when nothing of the app is
+// running any more.
+func (a *App) Stop(ctx context.Context) error {
+	var faults []error
+	if a.server != nil {
+		sctx, cancel := context.WithTimeout(ctx, a.cfg.ShutdownTimeout)
+		if err := a.server.Shutdown(sctx); err != nil {
+			faults = append(faults, a.server.Close())
+		}
+		cancel()
+	}
+	a.cancel()
+	a.running.Wait()
+	if a.services != nil {
+		a.services.close()
+	}
+	if a.store != nil {
+		if err := a.store.Close(); err != nil {
+			faults = append(faults, fmt.Errorf("close the store: %w", err))
+		}
+	}
+	if a.ownsSite {
+		a.site.Close()
+	}
+	return errors.Join(faults...)
+}
+
+// followOptions keeps what depends on live options in step with them.
+func (a *App) followOptions(ctx context.Context) {
+	feed := a.view.Subscribe(view.Interest{Options: true})
+	a.running.Go(func() {
+		defer feed.Close()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-feed.C():
+			}
+			feed.Take()
+			if a.opts.Level == nil {
+				continue
+			}
+			if level := a.view.Options().LogLevel(); level != a.opts.Level.Level() {
+				a.opts.Level.Set(level)
+				a.log.Log(ctx, level, "the log level changed", slog.String("level", level.String()))
+			}
+		}
+	})
+}
+
+// startSite starts a simulated site of the app's own.
+func (a *App) startSite() error {
+	a.site = sim.New(sim.Config{
+		Nodes: a.cfg.Simulate, Seed: a.cfg.Seed, TimeScale: a.cfg.TimeScale, Faults: a.cfg.Faults, Logger: a.log,
+	})
+	if err := a.site.Start(); err != nil {
+		a.site = nil
+		return fmt.Errorf("start the simulated site: %w", err)
+	}
+	a.ownsSite = true
+	return nil
+}

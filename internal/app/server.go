@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"bos/internal/api"
+)
+
+// serve starts the HTTP server.
+func (a *App) serve(ctx context.Context) error {
+	cfg := api.Config{
+		Store: a.store, View: a.view, Clock: a.clock, Images: a.services.images,
+		Prefix: a.cfg.Prefix, ProxyPath: a.cfg.ProxyPath, Log: a.log,
+		Metrics: promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{EnableOpenMetrics: true}),
+		Observe: a.metrics.answered,
+	}
+	if a.services.tenants != nil {
+		cfg.Tenants = a.services.tenants
+	}
+	handler, err := api.New(cfg)
+	if err != nil {
+		return fmt.Errorf("make the API: %w", err)
+	}
+	a.listener, err = net.Listen("tcp", a.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
+	}
+	a.server = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: a.cfg.ReadHeaderTimeout,
+		ReadTimeout:       a.cfg.ReadTimeout,
+		WriteTimeout:      a.cfg.WriteTimeout,
+		IdleTimeout:       a.cfg.IdleTimeout,
+		MaxHeaderBytes:    a.cfg.MaxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	a.running.Go(func() {
+		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+			a.fail(fmt.Errorf("serve on %s: %w", a.Addr(), err))
+		}
+	})
+	if a.site != nil {
+		a.site.SetBOS(a.URL(), nil)
+	}
+	a.log.Info("the API is served", slog.String("address", a.Addr()), slog.String("prefix", a.cfg.Prefix))
+	return nil
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// Group is a set of settings that commands use together.
+type Group int
+
+// The groups.
+const (
+	// groupAlways is what every command has: the file.
+	groupAlways Group = iota
+	// GroupLog is how the log looks.
+	GroupLog
+	// GroupListen is the HTTP server of a process.
+	GroupListen
+	// GroupAPI is the API that is served there.
+	GroupAPI
+	// GroupEmbedded is the store in this process.
+	GroupEmbedded
+	// GroupEtcd is the store outside; it is needed without GroupEmbedded.
+	GroupEtcd
+	// GroupOperators is the choice of operators.
+	GroupOperators
+	// GroupServices is where and how the services around BOS are reached.
+	GroupServices
+	// GroupSimulate is the choice of a simulated site in place of a real one.
+	GroupSimulate
+	// GroupSite is what a simulated site is like.
+	GroupSite
+	// GroupNodes is the size of a site that is simulated in any case.
+	GroupNodes
+	// GroupSiteServer is a simulated site as a process of its own.
+	GroupSiteServer
+	// GroupDemo is how a demonstration goes.
+	GroupDemo
+)
+
+// Groups returns all groups, for commands about the configuration itself.
+func Groups() []Group {
+	var all []Group
+	for g := GroupLog; g <= GroupDemo; g++ {
+		all = append(all, g)
+	}
+	return all
+}
+
+// title is the heading of a group in a file; neighbours may share one.
+func (g Group) title() string {
+	switch g {
+	case groupAlways:
+		return ""
+	case GroupLog:
+		return "Log"
+	case GroupListen:
+		return "HTTP server"
+	case GroupAPI:
+		return "API"
+	case GroupEmbedded:
+		return "Embedded store"
+	case GroupEtcd:
+		return "External store, in place of the embedded one"
+	case GroupOperators:
+		return "Operators"
+	case GroupServices:
+		return "Services"
+	case GroupSimulate, GroupSite, GroupNodes, GroupSiteServer:
+		return "Simulated site"
+	case GroupDemo:
+		return "Demonstration"
+	}
+	return ""
+}
+
+// setting is all that is known about one setting.
+type setting struct {
+	group Group
+	// name is that of the flag, and the key in the file.
+	name string
+	// help has the placeholder of the value in backquotes.
+	help  string
+	value value
+	// also are names in the environment beside BOS_ and the name.
+	also []string
+	// check says what is wrong with the value; nil if every one will do.
+	check func() error
+}
+
+// fileSetting names the file itself, which can't be in the file.
+const fileSetting = "config"
+
+// env returns the setting's names in the environment; the first one that is
+// set counts.
+func (s *setting) env() []string {
+	return append([]string{envPrefix + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))}, s.also...)
+}
+
+func (s *setting) usage() string { return s.help + " (" + strings.Join(s.env(), ", ") + ")" }
+
+func (s *setting) isSecret() bool {
+	_, ok := s.value.(cell[Secret])
+	return ok
+}
+
+// settings is the table: one row for each setting, in the order of the file.
+func (c *Config) settings() []*setting {
+	return slices.Concat(
+		[]*setting{
+			{groupAlways, fileSetting, "YAML `file` with settings", text(&c.File), nil, nil},
+			{GroupLog, "log-format", "`format` of the log, text or json", text(&c.LogFormat), nil, oneOf(&c.LogFormat, FormatText, FormatJSON)},
+		},
+		c.serverSettings(), c.storeSettings(), c.serviceSettings(), c.siteSettings(),
+	)
+}
+
+func (c *Config) serverSettings() []*setting {
+	return []*setting{
+		{GroupListen, "listen", "`address` to listen on; an empty host is all addresses, port 0 any free one",
+			text(&c.Listen), nil, c.checkListen},
+		{GroupListen, "shutdown-timeout", "`time` that requests get to end when the process is told to",
+			duration(&c.ShutdownTimeout), nil, within(&c.ShutdownTimeout, 0, maxTimeout)},
+		{GroupListen, "read-header-timeout", "`time` that the header of a request may take",
+			duration(&c.ReadHeaderTimeout), nil, within(&c.ReadHeaderTimeout, minTimeout, maxTimeout)},
+		{GroupListen, "read-timeout", "`time` that a request may take to arrive; 0 is no limit",
+			duration(&c.ReadTimeout), nil, zeroOrWithin(&c.ReadTimeout, minTimeout, maxTimeout)},
+		{GroupListen, "write-timeout", "`time` that an answer may take, streams apart; 0 is no limit",
+			duration(&c.WriteTimeout), nil, zeroOrWithin(&c.WriteTimeout, minTimeout, maxTimeout)},
+		{GroupListen, "idle-timeout", "`time` that an unused connection is kept",
+			duration(&c.IdleTimeout), nil, within(&c.IdleTimeout, minTimeout, maxTimeout)},
+		{GroupListen, "max-header-bytes", "largest `size` of a request's line and header together",
+			integer(&c.MaxHeaderBytes), nil, within(&c.MaxHeaderBytes, minHeader, maxHeader)},
+		{GroupAPI, "prefix", "`path` under which the API is served beside the root", path(&c.Prefix), nil, c.checkPrefix},
+		{GroupAPI, "proxy-path", "`path` that is put in front of links for requests that came through a proxy",
+			path(&c.ProxyPath), []string{"PROXY_PATH"}, checkPath(&c.ProxyPath)},
+		{GroupAPI, "auth", "`kind` of authentication: none lets everybody in who reaches the address; it must be said beyond this host",
+			text(&c.Auth), nil, c.checkAuth},
+	}
+}
+
+func (c *Config) storeSettings() []*setting {
+	return []*setting{
+		{GroupEmbedded, "data-dir", "`folder` of the embedded store", text(&c.DataDir), nil, c.checkDataDir},
+		{GroupEtcd, "etcd-endpoints", "`addresses` of an etcd cluster to use in place of the embedded store",
+			list{&c.EtcdEndpoints}, nil, c.checkEndpoints},
+		{GroupEtcd, "etcd-ca-file", "PEM `file` of the CA of the cluster", text(&c.EtcdCAFile), nil, readable(&c.EtcdCAFile)},
+		{GroupEtcd, "etcd-cert-file", "PEM `file` of the client certificate", text(&c.EtcdCertFile), nil, c.checkCert},
+		{GroupEtcd, "etcd-key-file", "PEM `file` of the key of that certificate", text(&c.EtcdKeyFile), nil, c.checkKey},
+		{GroupEtcd, "etcd-username", "`user` of the cluster, with a password", text(&c.EtcdUsername), nil, c.checkUsername},
+		{GroupEtcd, "etcd-password", "`password` of that user; better in the environment or a file, since others can see arguments",
+			secret(&c.EtcdPassword), nil, c.checkPassword},
+		{GroupEtcd, "etcd-password-file", "`file` that holds the password", text(&c.EtcdPasswordFile), nil, readable(&c.EtcdPasswordFile)},
+		{GroupOperators, "operators", "`names` of the operators to run in this process, or all or none", list{&c.Operators}, nil, c.checkOperators},
+	}
+}
+
+func (c *Config) serviceSettings() []*setting {
+	return []*setting{
+		{GroupServices, "hsm-url", "base `URL` of the hardware state manager", address(&c.HSMURL), nil, checkURL(&c.HSMURL)},
+		{GroupServices, "pcs-url", "base `URL` of power control", address(&c.PCSURL), nil, checkURL(&c.PCSURL)},
+		{GroupServices, "bss-url", "base `URL` of the boot script service", address(&c.BSSURL), nil, checkURL(&c.BSSURL)},
+		{GroupServices, "cfs-url", "base `URL` of the configuration framework, or none", address(&c.CFSURL), nil, checkURLOrNone(&c.CFSURL)},
+		{GroupServices, "ims-url", "base `URL` of the image management service, or none", address(&c.IMSURL), nil, checkURLOrNone(&c.IMSURL)},
+		{GroupServices, "tapms-url", "base `URL` of the tenants' service, or none", address(&c.TAPMSURL), nil, checkURLOrNone(&c.TAPMSURL)},
+		{GroupServices, "s3-protocol", "`protocol` of S3, http or https", text(&c.S3Protocol), []string{"S3_PROTOCOL"},
+			oneOf(&c.S3Protocol, "http", "https")},
+		{GroupServices, "s3-gateway", "`host` of S3, with a port if it is not the protocol's", address(&c.S3Gateway), []string{"S3_GATEWAY"},
+			c.checkGateway},
+		{GroupServices, "s3-access-key", "access `key` of S3", secret(&c.S3AccessKey), []string{"S3_ACCESS_KEY"}, c.checkAccessKey},
+		{GroupServices, "s3-secret-key", "secret `key` of S3; better in the environment or a file, since others can see arguments",
+			secret(&c.S3SecretKey), []string{"S3_SECRET_KEY"}, c.checkSecretKey},
+		{GroupServices, "s3-region", "`region` that S3 wants to see in signatures", text(&c.S3Region), nil, printable(&c.S3Region)},
+		{GroupServices, "token-file", "`file` that holds the bearer token for the services", text(&c.TokenFile), nil, printable(&c.TokenFile)},
+		{GroupServices, "ca-file", "PEM `file` of certificates to trust beside the system's", text(&c.CAFile), nil, readable(&c.CAFile)},
+		{GroupServices, "insecure-skip-verify", "accept any certificate of the services", boolean(&c.InsecureSkipVerify), nil, nil},
+	}
+}
+
+func (c *Config) siteSettings() []*setting {
+	return []*setting{
+		{GroupSimulate, "simulate", "use a simulated site with this `number` of nodes in place of the real one; 0 does not",
+			integer(&c.Simulate), nil, within(&c.Simulate, 0, maxNodes)},
+		{GroupSite, "time-scale", "`factor` of all times of the simulated site, above 0 and at most 1", number(&c.TimeScale), nil, c.checkTimeScale},
+		{GroupSite, "seed", "`number` from which all random choices of the simulated site follow", natural(&c.Seed), nil, nil},
+		{GroupSite, "faults", "`share` of simulated nodes that are broken: none, some or many", faults(&c.Faults), nil, nil},
+		{GroupNodes, "nodes", "`number` of simulated nodes", integer(&c.Nodes), nil, within(&c.Nodes, 1, maxNodes)},
+		{GroupSiteServer, "site-listen", "`address` of the first simulated service; the others get the ports after it, port 0 is any free ones",
+			text(&c.SiteListen), nil, c.checkSiteListen},
+		{GroupSiteServer, "report-url", "base `URL` of the BOS that simulated nodes report to", address(&c.ReportURL), nil, checkURL(&c.ReportURL)},
+		{GroupDemo, "output", "`format` of the result, text or json", text(&c.Output), nil, oneOf(&c.Output, FormatText, FormatJSON)},
+		{GroupDemo, "keep", "serve on after the demonstration", boolean(&c.Keep), nil, nil},
+	}
+}
