@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+
+// Package api serves the HTTP API of the service: it routes requests, has them
+// checked by the front, keeps tenants apart, reads from the view and writes to
+// the store. The contract is in openapi.yaml beside it.
+//
+// Every read first brings the view to a revision no older than the request, so
+// that nobody is shown what was replaced before they asked. Every write is a
+// compare-and-swap: of writers at the same moment none is lost.
+package api
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"bos/internal/api/front"
+	"bos/internal/bos"
+	"bos/internal/clock"
+	"bos/internal/store"
+	"bos/internal/view"
+)
+
+// DefaultPrefix is where the API is served beside the root, so that clients may
+// come through a gateway or directly.
+const DefaultPrefix = "/apis/bos"
+
+//go:embed openapi.yaml
+var document []byte
+
+// Images tells what is known of the image of a boot set, from S3 and IMS. What
+// could not be found out is said in the facts. It must be safe for concurrent
+// use.
+type Images interface {
+	Facts(ctx context.Context, set *bos.BootSet) bos.BootSetFacts
+}
+
+// Tenants tells which nodes a tenant has; what it says may be some seconds old.
+// The error has [bos.CodeNotFound] for a tenant that does not exist,
+// [bos.CodeUnavailable] if nobody could be asked, and [bos.CodeInvalid] if the
+// answer was a refusal. It must be safe for concurrent use.
+type Tenants interface {
+	Cached(ctx context.Context, name string) ([]string, error)
+}
+
+// Config is what the API works with. Store, View, Clock and Images are needed.
+type Config struct {
+	Store *store.Store
+	// View is fed by somebody else from the same store; until it is ready the
+	// API answers 503.
+	View  *view.View
+	Clock *clock.Clock
+	// Images is asked when templates are written and checked.
+	Images Images
+	// Tenants is nil at a site without tenants. There is no tenant there: a
+	// request that names one is answered like one that names an unknown tenant.
+	Tenants Tenants
+	// Prefix is where every path is served beside the root; "" means
+	// [DefaultPrefix].
+	Prefix string
+	// ProxyPath is put in front of the paths in links when a request came
+	// through a proxy (it has X-Forwarded-For).
+	ProxyPath string
+	// Metrics serves /metrics; nil serves none.
+	Metrics http.Handler
+	// Log takes failures inside, warnings about templates, and requests at level
+	// debug; nil logs nothing.
+	Log *slog.Logger
+	// Now is the wall clock that stamps documents; nil means time.Now.
+	Now func() time.Time
+	// Observe is called after each request, for metrics: the operation (its
+	// operationId; "" for a path or method that does not exist), the status and
+	// the time that it took. It must be safe for concurrent use; it may be nil.
+	Observe func(operation string, status int, took time.Duration)
+}
+
+// server answers requests.
+type server struct {
+	store     *store.Store
+	view      *view.View
+	clock     *clock.Clock
+	images    Images
+	tenants   Tenants
+	prefix    string
+	proxyPath string
+	metrics   http.Handler
+	log       *slog.Logger
+	now       func() time.Time
+	observe   func(operation string, status int, took time.Duration)
+
+	front  *front.Front
+	routes *router
+	bodies bodyBudget
+}
+
+// New makes the handler of the API. The error says which part of the
+// configuration is missing or wrong.
+func New(cfg Config) (http.Handler, error) {
+	s := &server{
+		store: cfg.Store, view: cfg.View, clock: cfg.Clock, images: cfg.Images, tenants: cfg.Tenants,
+		prefix: cfg.Prefix, proxyPath: cfg.ProxyPath, metrics: cfg.Metrics, log: cfg.Log, now: cfg.Now, observe: cfg.Observe,
+	}
+	if s.store == nil || s.view == nil || s.clock == nil || s.images == nil {
+		return nil, errors.New("the API needs a store, a view, a clock and somebody to ask about images")
+	}
+	if s.prefix == "" {
+		s.prefix = DefaultPrefix
+	}
+	if !strings.HasPrefix(s.prefix, "/") || strings.HasSuffix(s.prefix, "/") || strings.Contains(s.prefix, "//") {
+		return nil, fmt.Errorf("the prefix %q must begin with a slash and not end with one", s.prefix)
+	}
+	if s.proxyPath = strings.Trim(s.proxyPath, "/"); s.proxyPath != "" {
+		s.proxyPath = "/" + s.proxyPath
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.observe == nil {
+		s.observe = func(string, int, time.Duration) {}
+	}
+	var err error
+	if s.front, err = front.Load(document); err != nil {
+		return nil, fmt.Errorf("load the API's document: %w", err)
+	}
+	if s.routes, err = newRouter(s.front, s.handlers()); err != nil {
+		return nil, fmt.Errorf("route the API's document: %w", err)
+	}
+	return s, nil
+}
+
+// handlers says who answers which operation of the document.
+func (s *server) handlers() map[string]handler {
+	return map[string]handler{
+		"root_get":         s.getRoot,
+		"v2_get":           s.getVersion,
+		"get_version_v2":   s.getVersion,
+		"get_healthz_v2":   s.getHealth,
+		"get_metrics":      s.getMetrics,
+		"get_readyz":       s.getReady,
+		"get_livez":        s.getAlive,
+		"get_openapi_json": s.getDocumentJSON,
+		"get_openapi_yaml": s.getDocumentYAML,
+
+		"get_v2_sessiontemplates":        s.listTemplates,
+		"get_v2_sessiontemplate":         s.getTemplate,
+		"put_v2_sessiontemplate":         s.putTemplate,
+		"patch_v2_sessiontemplate":       s.patchTemplate,
+		"delete_v2_sessiontemplate":      s.deleteTemplate,
+		"get_v2_sessiontemplatesvalid":   s.validateTemplate,
+		"get_v2_sessiontemplatetemplate": s.getExampleTemplate,
+
+		"get_v2_sessions":        s.listSessions,
+		"post_v2_session":        s.createSession,
+		"delete_v2_sessions":     s.deleteSessions,
+		"get_v2_session":         s.getSession,
+		"patch_v2_session":       s.patchSession,
+		"delete_v2_session":      s.deleteSession,
+		"get_v2_session_status":  s.getStatus,
+		"save_v2_session_status": s.saveStatus,
+
+		"get_v2_components":    s.listComponents,
+		"put_v2_components":    s.putComponents,
+		"patch_v2_components":  s.patchComponents,
+		"get_v2_component":     s.getComponent,
+		"put_v2_component":     s.putComponent,
+		"patch_v2_component":   s.patchComponent,
+		"delete_v2_component":  s.deleteComponent,
+		"post_v2_apply_staged": s.applyStaged,
+
+		"get_v2_options":   s.getOptions,
+		"patch_v2_options": s.patchOptions,
+	}
+}
+
+// sync brings the view to a revision that is no older than the call.
+func (s *server) sync(ctx context.Context) error {
+	select {
+	case <-s.view.Ready():
+	default:
+		return bos.Unavailable("store", errors.New("it has not been read yet"))
+	}
+	return s.view.Sync(ctx, s.store)
+}
+
+// settle waits for the view to show a write. The write is durable whether it
+// does or not, and every read waits for itself, so that a view that is late is
+// no reason to tell the client of a failure.
+func (s *server) settle(ctx context.Context, revision int64) {
+	if err := s.view.WaitFor(ctx, revision); err != nil {
+		s.log.DebugContext(ctx, "the view is late", slog.Int64("revision", revision), slog.Any("error", err))
+	}
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+
+package api
+
+import (
+	"context"
+	"errors"
+
+	"bos/internal/bos"
+)
+
+// detailNoTenant is the detail for a tenant that does not exist.
+const detailNoTenant = "The provided tenant does not exist"
+
+// nodesOf returns the nodes to which a request is confined: nil without a
+// tenant, which is every node. An unknown tenant is an invalid one, and without
+// the word of TAPMS there is no answer.
+func (s *server) nodesOf(ctx context.Context, tenant string) (bos.Set, error) {
+	set, err := s.askTenant(ctx, tenant)
+	switch bos.CodeOf(err) {
+	case bos.CodeNotFound:
+		return nil, &bos.Error{Code: bos.CodeInvalid, Title: titleTenant, Message: detailNoTenant, Err: err}
+	case bos.CodeInvalid:
+		return nil, &bos.Error{Code: bos.CodeUnavailable, Dependency: "tapms", Message: bos.UserText(err), Err: err}
+	default:
+		return set, err
+	}
+}
+
+// nodesOfMany is nodesOf for bulk PATCH and applystaged, which tell of it in
+// another way: an unknown tenant and a refusal are both a fault of the request.
+func (s *server) nodesOfMany(ctx context.Context, tenant string) (bos.Set, error) {
+	set, err := s.askTenant(ctx, tenant)
+	if bos.IsNotFound(err) {
+		return nil, &bos.Error{Code: bos.CodeInvalid, Message: "Data not found for tenant " + tenant, Err: err}
+	}
+	return set, err
+}
+
+// askTenant asks for a tenant's nodes.
+func (s *server) askTenant(ctx context.Context, tenant string) (bos.Set, error) {
+	if tenant == "" {
+		return nil, nil
+	}
+	if s.tenants == nil {
+		return nil, &bos.Error{Code: bos.CodeNotFound, Message: detailNoTenant, Err: errors.New("this site has no tenants")}
+	}
+	ids, err := s.tenants.Cached(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	return bos.NewSet(ids...), nil
+}
+
+// mayTouch reports whether a node is within a membership.
+func mayTouch(within bos.Set, id string) bool { return within == nil || within.Has(id) }
