@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+#
+# A thin list of commands; each can as well be typed by hand.
+
+GO      ?= go
+TOOL    := $(GO) tool -modfile=tools/go.mod
+FUZZTIME ?= 60s
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test race vet lint fmt generate generate-check
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build bosd and bos into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/ ./cmd/bosd ./cmd/bos
+
+demo: ## Boot a simulated cluster in front of your eyes
+	$(GO) run ./cmd/bosd demo
+
+test: ## Run the tests
+	$(GO) test ./...
+
+race: ## Run the tests with the race detector
+	$(GO) test -race ./...
+
+vet: ## Run go vet
+	$(GO) vet ./...
+
+lint: ## Run the linters
+	$(TOOL) golangci-lint run ./...
+
+fmt: ## Format the code
+	gofmt -w cmd internal test
+
+generate: ## Generate code anew
+	$(GO) generate ./...
+
+generate-check: ## Fail if generated code is stale
+	$(GO) generate ./...
+	git diff --exit-code -- '*.gen.go'
