@@ -46,6 +46,15 @@ type Options struct {
 	// Site is a simulated site to use in place of the configured one; its owner
 	// closes it.
 	Site *sim.Site
+
+	// Engine is a store to use in place of the configured one; Stop closes it.
+	// Holder is the name of this process in its elections.
+	Engine store.Engine
+	Holder string
+	// Transport carries the calls to all services; nil makes one for each.
+	Transport http.RoundTripper
+	// NoListen serves the API on no socket, but by Handler alone.
+	NoListen bool
 }
 
 // App is a running BOS. It must be stopped.
@@ -63,6 +72,7 @@ type App struct {
 	metrics  *metrics
 	operated *operator.Deps
 
+	handler  http.Handler
 	listener net.Listener
 	server   *http.Server
 
@@ -140,6 +150,12 @@ func (a *App) start(ctx, run context.Context) error {
 	if a.opts.NoAPI {
 		return nil
 	}
+	if a.handler, err = a.newHandler(); err != nil {
+		return fmt.Errorf("make the API: %w", err)
+	}
+	if a.opts.NoListen {
+		return nil
+	}
 	return a.serve(run)
 }
 
@@ -154,7 +170,10 @@ func (a *App) fail(err error) {
 // Failed gets an error if the app can't go on; its owner stops it then.
 func (a *App) Failed() <-chan error { return a.failed }
 
-// Addr returns the address that the API listens on; "" without an API.
+// Handler returns the handler of the API; nil without an API.
+func (a *App) Handler() http.Handler { return a.handler }
+
+// Addr returns the address that the API listens on; "" if there is none.
 func (a *App) Addr() string {
 	if a.listener == nil {
 		return ""

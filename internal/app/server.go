@@ -15,8 +15,8 @@ import (
 	"bos/internal/api"
 )
 
-// serve starts the HTTP server.
-func (a *App) serve(ctx context.Context) error {
+// newHandler makes the handler of the API.
+func (a *App) newHandler() (http.Handler, error) {
 	cfg := api.Config{
 		Store: a.store, View: a.view, Clock: a.clock, Images: a.services.images,
 		Prefix: a.cfg.Prefix, ProxyPath: a.cfg.ProxyPath, Log: a.log,
@@ -26,16 +26,18 @@ func (a *App) serve(ctx context.Context) error {
 	if a.services.tenants != nil {
 		cfg.Tenants = a.services.tenants
 	}
-	handler, err := api.New(cfg)
-	if err != nil {
-		return fmt.Errorf("make the API: %w", err)
-	}
+	return api.New(cfg)
+}
+
+// serve starts the HTTP server.
+func (a *App) serve(ctx context.Context) error {
+	var err error
 	a.listener, err = net.Listen("tcp", a.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
 	}
 	a.server = &http.Server{
-		Handler:           handler,
+		Handler:           a.handler,
 		ReadHeaderTimeout: a.cfg.ReadHeaderTimeout,
 		ReadTimeout:       a.cfg.ReadTimeout,
 		WriteTimeout:      a.cfg.WriteTimeout,

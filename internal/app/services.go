@@ -79,6 +79,7 @@ func newServices(a *App) (*services, error) {
 		service := call.New(call.Config{
 			Name: name, BaseURL: url, TokenFile: a.cfg.TokenFile, Timeout: seconds(timeout), Logger: a.log,
 			Observe: a.metrics.called, TimeScale: 1 / a.clock.Rate(), Insecure: a.cfg.InsecureSkipVerify, CAFile: a.cfg.CAFile,
+			Transport: a.opts.Transport,
 		})
 		s.all[name] = service
 		return service
@@ -97,7 +98,7 @@ func newServices(a *App) (*services, error) {
 		s.tenants = tapms.NewCache(tapms.New(add(serviceTAPMS, where.tapms, func(o bos.Options) int { return o.HSMReadTimeout })), nil)
 	}
 	where.s3.Logger, where.s3.Observe, where.s3.TimeScale = a.log, a.metrics.called, 1/a.clock.Rate()
-	where.s3.Insecure, where.s3.CAFile = a.cfg.InsecureSkipVerify, a.cfg.CAFile
+	where.s3.Insecure, where.s3.CAFile, where.s3.Transport = a.cfg.InsecureSkipVerify, a.cfg.CAFile, a.opts.Transport
 	objects, err := s3.New(where.s3)
 	if err != nil {
 		return nil, err
@@ -177,4 +178,3 @@ func (a *App) deps(holder string) *operator.Deps {
 	}
 	return d
 }
-

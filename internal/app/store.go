@@ -15,6 +15,9 @@ import (
 // openStore opens the store that is configured, and returns the name of this
 // process in elections.
 func openStore(ctx context.Context, cfg *config.Config, opts Options, log *slog.Logger) (*store.Store, string, error) {
+	if opts.Engine != nil {
+		return store.New(opts.Engine), opts.Holder, nil
+	}
 	var engine *etcd.Engine
 	var err error
 	if len(cfg.EtcdEndpoints) == 0 {
