@@ -40,7 +40,8 @@ type Images interface {
 	Facts(ctx context.Context, set *bos.BootSet) bos.BootSetFacts
 }
 
-// Tenants tells which nodes a tenant has; what it says may be some seconds old.
+// Tenants tells which nodes a tenant has; what it says may be as old as the site
+// allows, by default no older than a request that was under way already.
 // The error has [bos.CodeNotFound] for a tenant that does not exist,
 // [bos.CodeUnavailable] if nobody could be asked, and [bos.CodeInvalid] if the
 // answer was a refusal. It must be safe for concurrent use.

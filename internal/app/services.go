@@ -95,7 +95,7 @@ func newServices(a *App) (*services, error) {
 		s.ims = ims.New(add(decide.ServiceIMS, where.ims, func(o bos.Options) int { return o.IMSReadTimeout }))
 	}
 	if config.Enabled(where.tapms) {
-		s.tenants = tapms.NewCache(tapms.New(add(serviceTAPMS, where.tapms, func(o bos.Options) int { return o.HSMReadTimeout })), nil)
+		s.tenants = tapms.NewCache(tapms.New(add(serviceTAPMS, where.tapms, func(o bos.Options) int { return o.HSMReadTimeout })), a.cfg.TenantCache)
 	}
 	where.s3.Logger, where.s3.Observe, where.s3.TimeScale = a.log, a.metrics.called, 1/a.clock.Rate()
 	where.s3.Insecure, where.s3.CAFile, where.s3.Transport = a.cfg.InsecureSkipVerify, a.cfg.CAFile, a.opts.Transport

@@ -85,6 +85,9 @@ type Config struct {
 	S3Protocol, S3Gateway    string
 	S3AccessKey, S3SecretKey Secret
 	S3Region                 string
+	// TenantCache is how long an answer of TAPMS is used again by the API, 0
+	// (never) to 10 s. Set-up of sessions always asks.
+	TenantCache time.Duration
 	// TokenFile holds the bearer token for the services; "" sends none.
 	TokenFile string
 	// CAFile holds PEM certificates to trust beside the system's.

@@ -5,6 +5,8 @@ package config
 import (
 	"slices"
 	"strings"
+
+	"bos/internal/upstream/tapms"
 )
 
 // Group is a set of settings that commands use together.
@@ -173,6 +175,8 @@ func (c *Config) serviceSettings() []*setting {
 		{GroupServices, "s3-secret-key", "secret `key` of S3; better in the environment or a file, since others can see arguments",
 			secret(&c.S3SecretKey), []string{"S3_SECRET_KEY"}, c.checkSecretKey},
 		{GroupServices, "s3-region", "`region` that S3 wants to see in signatures", text(&c.S3Region), nil, printable(&c.S3Region)},
+		{GroupServices, "tenant-cache", "`time` that the API goes on using what it was told about a tenant's nodes, up to 10s; 0s asks each time",
+			duration(&c.TenantCache), nil, within(&c.TenantCache, 0, tapms.MaxTTL)},
 		{GroupServices, "token-file", "`file` that holds the bearer token for the services", text(&c.TokenFile), nil, printable(&c.TokenFile)},
 		{GroupServices, "ca-file", "PEM `file` of certificates to trust beside the system's", text(&c.CAFile), nil, readable(&c.CAFile)},
 		{GroupServices, "insecure-skip-verify", "accept any certificate of the services", boolean(&c.InsecureSkipVerify), nil, nil},

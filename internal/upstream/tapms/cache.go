@@ -10,18 +10,18 @@ import (
 	"bos/internal/bos"
 )
 
-const (
-	// maxTTL is the longest time that an answer may be used again.
-	maxTTL = 10 * time.Second
-	// maxTenants bounds the tenants that are remembered.
-	maxTenants = 1000
-)
+// MaxTTL is the longest time that an answer may be used again.
+const MaxTTL = 10 * time.Second
 
-// Cache remembers the nodes of tenants for a short time and makes at most one
-// request at a time for each. It is safe for concurrent use.
+// maxTenants bounds the tenants that are remembered.
+const maxTenants = 1000
+
+// Cache makes at most one request at a time for each tenant, and remembers the
+// nodes of tenants for a short time if the site allows it. It is safe for
+// concurrent use.
 type Cache struct {
 	client *Client
-	ttl    func() time.Duration
+	ttl    time.Duration
 
 	mu      sync.Mutex
 	tenants map[string]*entry
@@ -46,10 +46,11 @@ type flight struct {
 
 func newFlight() *flight { return &flight{done: make(chan struct{})} }
 
-// NewCache makes a cache. ttl is how long an answer may be used again, from the
-// live options: 0 to 10 s, where longer counts as 10 s. nil means 10 s.
-func NewCache(client *Client, ttl func() time.Duration) *Cache {
-	return &Cache{client: client, ttl: ttl, tenants: make(map[string]*entry)}
+// NewCache makes a cache. ttl is how long after its request began an answer may
+// be used again: 0, which is never once it has arrived, to [MaxTTL]; longer
+// counts as that.
+func NewCache(client *Client, ttl time.Duration) *Cache {
+	return &Cache{client: client, ttl: min(ttl, MaxTTL), tenants: make(map[string]*entry)}
 }
 
 // Client returns the client that the cache asks.
@@ -76,13 +77,13 @@ func (c *Cache) Fresh(ctx context.Context, name string) ([]string, error) {
 	return f.wait(ctx)
 }
 
-// Cached is [Client.Tenant] with an answer that may be as old as the time to
-// live. Failures are not remembered. The slice is shared and must not be
-// changed.
+// Cached is [Client.Tenant] with the answer of a request that was under way
+// already, or that is as old as the time to live at most. Failures are not
+// remembered. The slice is shared and must not be changed.
 func (c *Cache) Cached(ctx context.Context, name string) ([]string, error) {
 	c.mu.Lock()
 	e := c.entry(name)
-	if !e.asked.IsZero() && time.Since(e.asked) < c.timeToLive() {
+	if !e.asked.IsZero() && time.Since(e.asked) < c.ttl {
 		defer c.mu.Unlock()
 		return e.xnames, nil
 	}
@@ -92,13 +93,6 @@ func (c *Cache) Cached(ctx context.Context, name string) ([]string, error) {
 	}
 	c.mu.Unlock()
 	return f.wait(ctx)
-}
-
-func (c *Cache) timeToLive() time.Duration {
-	if c.ttl == nil {
-		return maxTTL
-	}
-	return min(c.ttl(), maxTTL)
 }
 
 // entry finds or makes the entry of a tenant. The caller holds the lock.
@@ -159,7 +153,7 @@ func (c *Cache) land(name string, e *entry, asked time.Time, xnames []string, er
 	f.xnames, f.err = xnames, err
 	close(f.done)
 	switch {
-	case err == nil:
+	case err == nil && c.ttl > 0:
 		e.xnames, e.asked = xnames, asked
 	case bos.IsNotFound(err):
 		// What was known of it is certainly over.

@@ -115,7 +115,7 @@ func (f *fake) count() int {
 func newCache(ttl time.Duration) (*Cache, *fake) {
 	f := &fake{status: 200}
 	svc := call.New(call.Config{Name: "tapms", BaseURL: "http://tapms", Transport: f})
-	return NewCache(New(svc), func() time.Duration { return ttl }), f
+	return NewCache(New(svc), ttl), f
 }
 
 // expect checks which request an answer is from.
@@ -151,6 +151,31 @@ func TestCachedUntilTheTimeIsOver(t *testing.T) {
 		for n := range 3 {
 			got, err := c.Cached(t.Context(), "a")
 			expect(t, n+1, got, err)
+		}
+		if len(c.tenants) != 0 {
+			t.Errorf("%d answers are remembered for nothing", len(c.tenants))
+		}
+	})
+}
+
+// Without a time to live, whoever asks while a request is under way shares it,
+// and nobody does after its answer.
+func TestRequestsUnderWayAreShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := newCache(0)
+		f.delay = time.Second
+		for n := range 2 {
+			var callers sync.WaitGroup
+			for range 10 {
+				callers.Go(func() {
+					got, err := c.Cached(t.Context(), "a")
+					expect(t, n+1, got, err)
+				})
+			}
+			callers.Wait()
+		}
+		if f.count() != 2 {
+			t.Errorf("%d requests", f.count())
 		}
 	})
 }
