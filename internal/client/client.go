@@ -126,6 +126,9 @@ func newTransport(cfg Config) (*http.Transport, error) {
 // URL returns the server's address as messages may show it.
 func (c *Client) URL() string { return c.shown }
 
+// Close lets go of the connections that no request uses.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
 // Request is a request to the API.
 type Request struct {
 	// Method is the HTTP method.

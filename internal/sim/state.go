@@ -73,6 +73,33 @@ func (s *Site) Node(x string) (NodeState, bool) {
 	return out, true
 }
 
+// Working returns how many of these nodes the hardware is still at work for, or
+// the services around it: power that changes or that PCS does not show yet, a
+// transition of PCS that holds the node, a boot, a late report, a CFS run.
+// Unknown nodes are ignored.
+func (s *Site) Working(nodes []string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, n := s.now(), 0
+	for _, x := range nodes {
+		if i, ok := s.lookup(x); ok && s.working(i, now) {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *Site) working(i int32, now time.Duration) bool {
+	n := &s.nodes[i]
+	if n.changing || s.shownPower(i) != n.power || s.comps[i].reserved(now) {
+		return true
+	}
+	if n.power != powerOn {
+		return false
+	}
+	return !n.boot.up || now < n.boot.at+s.reportDelay(i) || s.cfsStatus(i) == cfsPending
+}
+
 // Stats counts what happened at the site.
 type Stats struct {
 	// Calls counts requests by service.

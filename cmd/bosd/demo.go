@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"bos/internal/config"
+	"bos/internal/demo"
+)
+
+func (p *program) demo() *cobra.Command {
+	cfg := config.Demo()
+	c := &cobra.Command{
+		Use: "demo", Short: "Boot, reboot and shut down a simulated site", Args: noArgs,
+		Long: "Starts a store in a temporary folder, the API, all operators and a simulated\n" +
+			"site in one process, and boots, reboots and shuts down all of its nodes.\n" +
+			"Ends with 0 if every node got there that could.",
+		Example: "  bosd demo --nodes 1000\n  bosd demo --nodes 200 --faults many --seed 7 --output json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := p.load(cfg); err != nil {
+				return err
+			}
+			return p.runDemo(c.Context(), cfg)
+		},
+	}
+	cfg.Bind(c.Flags(), config.GroupNodes, config.GroupSite, config.GroupDemo)
+	return c
+}
+
+// runDemo carries a demonstration out and shows it. Results go to the standard
+// output; with JSON it has nothing else.
+func (p *program) runDemo(ctx context.Context, cfg *config.Config) error {
+	out := p.stdout
+	if cfg.Output == config.FormatJSON {
+		out = p.stderr
+	}
+	lines := demo.NewLines(out)
+	d, err := demo.Start(ctx, demo.Config{
+		Nodes: cfg.Nodes, Seed: cfg.Seed, TimeScale: cfg.TimeScale, Faults: cfg.Faults, Version: version(), Show: lines.Show,
+	})
+	if err != nil {
+		return err
+	}
+	report, err := d.Run(ctx)
+	if err == nil {
+		err = errors.Join(p.printReport(cfg, report), report.Err())
+		if cfg.Keep && ctx.Err() == nil {
+			_, _ = fmt.Fprintf(out, "\nBOS goes on serving at %s until Ctrl-C\n", d.URL())
+			select {
+			case <-ctx.Done():
+			case failed := <-d.Failed():
+				err = errors.Join(err, failed)
+			}
+		}
+	}
+	return errors.Join(err, d.Close())
+}
+
+func (p *program) printReport(cfg *config.Config, report demo.Report) error {
+	if cfg.Output == config.FormatJSON {
+		return report.WriteJSON(p.stdout)
+	}
+	return report.WriteSummary(p.stdout)
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+
+package demo
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"bos/internal/bos"
+	"bos/internal/sim"
+)
+
+// Injection is a fault and the node that gets it.
+type Injection struct {
+	Node  string
+	Fault sim.Fault
+}
+
+// manyShare is the part of the nodes that many faults break.
+const manyShare = 0.25
+
+// ways returns every way in which a node fails, once. Delays are those of the
+// hardware, before scaling.
+func ways() []sim.Fault {
+	var out []sim.Fault
+	for _, kind := range sim.FaultKinds() {
+		f := sim.Fault{Kind: kind}
+		switch kind {
+		case sim.FaultSlowPowerOn:
+			f.Delay = 45 * time.Second
+		case sim.FaultReportsLate:
+			f.Delay = time.Minute
+		case sim.FaultPowerOnFails:
+			f.Times = 1
+		case sim.FaultLocked:
+			f.Delay = 2 * time.Minute
+		case sim.FaultReserved:
+			f.Delay = 90 * time.Second
+		default:
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// ofBMC reports whether a fault breaks all nodes behind the same controller.
+func ofBMC(kind sim.FaultKind) bool {
+	return kind == sim.FaultBMCHangs || kind == sim.FaultBMCRefuses || kind == sim.FaultBMCRejects
+}
+
+// controller returns the name of the controller that a node is behind.
+func controller(node string) string {
+	if n := strings.LastIndexByte(node, 'n'); n > 0 {
+		return node[:n]
+	}
+	return node
+}
+
+// Deal chooses which nodes break, and how: with some faults every way once,
+// with many a quarter of the nodes but every way at least once, as far as there
+// are nodes. The seed decides. A fault of a controller goes where no other node
+// behind it is broken.
+func Deal(nodes []string, level sim.FaultLevel, seed uint64) []Injection {
+	faults := ways()
+	count := 0
+	switch level {
+	case sim.FaultsNone:
+		return nil
+	case sim.FaultsSome:
+		count = len(faults)
+	case sim.FaultsMany:
+		count = max(len(faults), int(manyShare*float64(len(nodes))+0.5))
+	}
+	rng := rand.New(rand.NewPCG(seed, uint64(len(nodes)))) //nolint:gosec // a demonstration is to be repeatable
+	rng.Shuffle(len(faults), func(a, b int) { faults[a], faults[b] = faults[b], faults[a] })
+	// Those that need a whole controller choose first.
+	slices.SortStableFunc(faults, func(a, b sim.Fault) int {
+		return rank(b.Kind) - rank(a.Kind)
+	})
+	free := make([]string, len(nodes))
+	for i, n := range rng.Perm(len(nodes)) {
+		free[i] = nodes[n]
+	}
+	whole := map[string]int{}
+	for _, n := range nodes {
+		whole[controller(n)]++
+	}
+	var out []Injection
+	left := map[string]int{}
+	for c, n := range whole {
+		left[c] = n
+	}
+	taken := map[string]bool{}
+	broken := 0
+	for next := 0; broken < count && broken < len(nodes); next++ {
+		f := faults[next%len(faults)]
+		i := slices.IndexFunc(free, func(n string) bool {
+			return !taken[n] && (!ofBMC(f.Kind) || left[controller(n)] == whole[controller(n)])
+		})
+		if i < 0 {
+			if !ofBMC(f.Kind) {
+				break
+			}
+			continue
+		}
+		node := free[i]
+		c := controller(node)
+		for _, n := range nodes {
+			if n == node || ofBMC(f.Kind) && controller(n) == c {
+				taken[n] = true
+				left[c]--
+				broken++
+			}
+		}
+		out = append(out, Injection{node, f})
+	}
+	return out
+}
+
+func rank(kind sim.FaultKind) int {
+	if ofBMC(kind) {
+		return 1
+	}
+	return 0
+}
+
+// CouldSucceed reports whether a node with a fault can get where an operation
+// wants it. All start powered off, and the operations follow each other: boot,
+// reboot, shutdown.
+func CouldSucceed(f sim.Fault, op bos.Operation) bool {
+	switch f.Kind {
+	case sim.FaultNone, sim.FaultSlowPowerOn, sim.FaultPowerOnFails, sim.FaultSoftOffIgnored, sim.FaultReportsLate,
+		sim.FaultReserved:
+		return true
+	case sim.FaultLocked:
+		// A node that is locked when a session is set up does not belong to it.
+		return op != bos.OperationBoot
+	case sim.FaultNeverPowersOn, sim.FaultNeverReports, sim.FaultWrongToken, sim.FaultBootsNothing,
+		sim.FaultConfigurationFails, sim.FaultConfigurationNeverEnds, sim.FaultBMCRejects:
+		return op == bos.OperationShutdown
+	case sim.FaultForceOffIgnored:
+		return op == bos.OperationBoot
+	case sim.FaultMissingFromPCS, sim.FaultMissingFromCFS, sim.FaultBMCHangs, sim.FaultBMCRefuses,
+		sim.FaultPowerInvalid, sim.FaultUnknownToHSM:
+		return false
+	}
+	return false
+}
+
+// describe says what a fault does, for people.
+func describe(f sim.Fault) string {
+	text := f.Kind.String()
+	switch {
+	case f.Kind == sim.FaultPowerOnFails:
+		text += " (once)"
+	case f.Delay > 0:
+		text += " (" + short(f.Delay) + ")"
+	}
+	return text
+}
+
+// short writes 2m and not 2m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	return s
+}
