@@ -97,6 +97,8 @@ type server struct {
 	front  *front.Front
 	routes *router
 	bodies bodyBudget
+	// outer is what a request meets first; it hands it on to answer.
+	outer http.Handler
 }
 
 // New makes the handler of the API. The error says which part of the
@@ -133,6 +135,9 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	if s.routes, err = newRouter(s.front, s.handlers()); err != nil {
 		return nil, fmt.Errorf("route the API's document: %w", err)
+	}
+	if s.outer, err = coded(http.HandlerFunc(s.answer)); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

@@ -61,7 +61,10 @@ func (a *answer) Write(data []byte) (int, error) {
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // ServeHTTP answers a request.
-func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.outer.ServeHTTP(w, r) }
+
+// answer answers a request that has passed the outer layers.
+func (s *server) answer(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	x := &exchange{w: answer{ResponseWriter: w}, r: r}
 	operation, err := s.serveSafely(x)
