@@ -5,9 +5,10 @@
 GO      ?= go
 TOOL    := $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 60s
+FUZZ ?= .
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race vet lint fmt generate generate-check
+.PHONY: help build demo test race fuzz vet lint api-lint fmt generate generate-check
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,11 +25,18 @@ test: ## Run the tests
 race: ## Run the tests with the race detector
 	$(GO) test -race ./...
 
+fuzz: ## Run each fuzz target for FUZZTIME (60s); FUZZ is a pattern for packages and names
+	tools/fuzz '$(FUZZTIME)' '$(FUZZ)'
+
 vet: ## Run go vet
 	$(GO) vet ./...
 
 lint: ## Run the linters
 	$(TOOL) golangci-lint run ./...
+
+api-lint: ## Lint the API document (needs Node.js)
+	npm ci --prefix tools/apilint --ignore-scripts --no-audit --no-fund
+	REDOCLY_TELEMETRY=off tools/apilint/node_modules/.bin/redocly lint --config tools/apilint/redocly.yaml internal/api/openapi.yaml
 
 fmt: ## Format the code
 	gofmt -w cmd internal test
