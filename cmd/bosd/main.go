@@ -74,7 +74,7 @@ func (p *program) root() *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	root.AddCommand(p.serve(), p.operator(), p.simulate(), p.demo(), p.configuration(), p.version())
+	root.AddCommand(p.serve(), p.operator(), p.simulate(), p.demo(), p.bench(), p.configuration(), p.version())
 	return root
 }
 

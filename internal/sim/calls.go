@@ -44,10 +44,10 @@ type Call struct {
 
 // callLog keeps the last calls in a ring.
 type callLog struct {
-	mu    sync.Mutex
-	ring  []Call
-	first int
-	// nodes counts the names in the ring, stripped the calls from first on that
+	mu     sync.Mutex
+	ring   []Call
+	oldest int
+	// nodes counts the names in the ring, stripped the calls from oldest on that
 	// have lost theirs.
 	nodes    int
 	stripped int
@@ -59,14 +59,14 @@ func (l *callLog) add(c Call) {
 	if len(l.ring) < MaxCalls {
 		l.ring = append(l.ring, c)
 	} else {
-		l.nodes -= len(l.ring[l.first].Nodes)
-		l.ring[l.first] = c
-		l.first = (l.first + 1) % MaxCalls
+		l.nodes -= len(l.ring[l.oldest].Nodes)
+		l.ring[l.oldest] = c
+		l.oldest = (l.oldest + 1) % MaxCalls
 		l.stripped = max(l.stripped-1, 0)
 	}
 	l.nodes += len(c.Nodes)
 	for l.nodes > maxLoggedNodes && l.stripped < len(l.ring) {
-		old := &l.ring[(l.first+l.stripped)%len(l.ring)]
+		old := &l.ring[(l.oldest+l.stripped)%len(l.ring)]
 		l.nodes -= len(old.Nodes)
 		old.Nodes = nil
 		l.stripped++
@@ -83,7 +83,20 @@ func (l *callLog) last(limit int) []Call {
 	}
 	out := make([]Call, 0, n)
 	for i := len(l.ring) - n; i < len(l.ring); i++ {
-		out = append(out, l.ring[(l.first+i)%len(l.ring)])
+		out = append(out, l.ring[(l.oldest+i)%len(l.ring)])
+	}
+	return out
+}
+
+// first returns up to limit of the calls that match, oldest first.
+func (l *callLog) first(limit int, match func(*Call) bool) []Call {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := []Call{}
+	for i := 0; i < len(l.ring) && len(out) < limit; i++ {
+		if c := &l.ring[(l.oldest+i)%len(l.ring)]; match(c) {
+			out = append(out, *c)
+		}
 	}
 	return out
 }

@@ -62,11 +62,13 @@ func (f *ServiceFault) UnmarshalJSON(b []byte) error {
 
 // Control returns an HTTP handler to look at the site and to break it:
 //
-//	GET  /sim/state                   counts, statistics, URLs
+//	GET  /sim/state                   counts, statistics, URLs, what the hardware needs
 //	GET  /sim/nodes/{xname}           the truth about a node
 //	POST /sim/nodes/{xname}/fault     {"kind": "slow_power_on", "delay": "1m"}
 //	POST /sim/services/{name}/fault   {"kind": "status", "status": 503, "for": "30s"}
 //	GET  /sim/log?limit=100           the last calls
+//	GET  /sim/log?limit=1&after=2006-01-02T15:04:05Z&operation=On
+//	                                  the first calls after a time, of an operation of PCS
 //	GET  /sim/violations
 //
 // A fault of kind "none" or "healthy" heals. Errors are {"error": "..."}.
@@ -75,7 +77,8 @@ func (s *Site) Control() http.Handler {
 	mux.HandleFunc("GET /sim/state", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, typeJSON, map[string]any{
 			"counts": s.Counts(), "stats": s.Stats(), "urls": s.URLs(), "images": s.Images(),
-			"uptime": time.Since(s.t0).String(),
+			"uptime":   time.Since(s.t0).String(),
+			"hardware": map[string]float64{"ready_seconds": s.ReadyTime(s.Nodes()).Seconds()},
 		})
 	})
 	mux.HandleFunc("GET /sim/nodes/{xname}", func(w http.ResponseWriter, r *http.Request) {
@@ -130,7 +133,22 @@ func (s *Site) controlLog(w http.ResponseWriter, r *http.Request) {
 		}
 		limit = n
 	}
-	reply(w, http.StatusOK, typeJSON, s.calls.last(limit))
+	after, operation := r.URL.Query().Get("after"), r.URL.Query().Get("operation")
+	if after == "" && operation == "" {
+		reply(w, http.StatusOK, typeJSON, s.calls.last(limit))
+		return
+	}
+	var since time.Time
+	if after != "" {
+		var err error
+		if since, err = time.Parse(time.RFC3339Nano, after); err != nil {
+			controlError(w, http.StatusBadRequest, "after must be a time such as 2006-01-02T15:04:05.999Z")
+			return
+		}
+	}
+	reply(w, http.StatusOK, typeJSON, s.calls.first(limit, func(c *Call) bool {
+		return c.Time.After(since) && (operation == "" || c.Operation == operation)
+	}))
 }
 
 func controlError(w http.ResponseWriter, status int, text string) {

@@ -234,6 +234,14 @@ func (s *Site) ConfigureTime(nodes []string) time.Duration {
 	return s.slowest(nodes, s.configureDelay)
 }
 
+// ReadyTime returns the real time that the slowest of these nodes needs from off
+// until it has booted, reported and been configured.
+func (s *Site) ReadyTime(nodes []string) time.Duration {
+	return s.slowest(nodes, func(i int32) time.Duration {
+		return s.onDelay(i) + s.bootDelay(i) + max(s.reportDelay(i), s.configureDelay(i))
+	})
+}
+
 func (s *Site) slowest(nodes []string, takes func(int32) time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
