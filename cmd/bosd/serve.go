@@ -70,7 +70,7 @@ func serveUntilDone(ctx context.Context, cfg *config.Config, opts app.Options) e
 	a, err := app.Start(ctx, cfg, opts)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // whoever ends the start wants no reason
 		}
 		return err
 	}
@@ -121,7 +121,7 @@ func (p *program) runSite(ctx context.Context, cfg *config.Config, log *slog.Log
 	if port != 0 {
 		control = port + len(sim.Services())
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(control)))
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(control)))
 	if err != nil {
 		return fmt.Errorf("listen for the control of the site: %w", err)
 	}

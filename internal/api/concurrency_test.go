@@ -204,7 +204,9 @@ func TestReadsAreNeverStale(t *testing.T) {
 			n := fmt.Sprint(i)
 			s.do("PATCH", "/v2/components", `[{"id":"a","error":"`+n+`"},{"id":"b","error":"`+n+`"}]`).wants(200)
 			at(
-				func() { s.do("PATCH", "/v2/components", `{"patch":{"error":"`+n+`x"},"filters":{"ids":"a,b"}}`).wants(200) },
+				func() {
+					s.do("PATCH", "/v2/components", `{"patch":{"error":"`+n+`x"},"filters":{"ids":"a,b"}}`).wants(200)
+				},
 				func() {
 					var list []bos.Component
 					s.do("GET", "/v2/components", "").wants(200).json(&list)

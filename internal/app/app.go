@@ -260,5 +260,9 @@ func (a *App) startSite() error {
 		return fmt.Errorf("start the simulated site: %w", err)
 	}
 	a.ownsSite = true
+	for _, image := range a.site.Images() {
+		a.log.Info("simulated image",
+			slog.String("name", image.Name), slog.String("arch", image.Arch), slog.String("path", image.ManifestPath))
+	}
 	return nil
 }

@@ -32,7 +32,7 @@ func (a *App) newHandler() (http.Handler, error) {
 // serve starts the HTTP server.
 func (a *App) serve(ctx context.Context) error {
 	var err error
-	a.listener, err = net.Listen("tcp", a.cfg.Listen)
+	a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
 	}

@@ -139,8 +139,9 @@ func (c *Component) StatusNow() StatusName {
 			return StatusPowerOffGracefullyCalled
 		case ActionPoweringOffForcefully:
 			return StatusPowerOffForcefullyCalled
+		default:
+			return StatusPowerOffPending
 		}
-		return StatusPowerOffPending
 	case PhaseConfiguring:
 		return StatusConfiguring
 	case PhaseNone:

@@ -63,6 +63,7 @@ func Summarize(s *Session, active []*Record, staged int, now time.Time) Extended
 			successful++
 		case StatusFailed:
 			failed++
+		default:
 		}
 		if c.Enabled.Value() && status != StatusOnHold {
 			switch c.Status.Value().Phase.Value() {

@@ -53,11 +53,11 @@ func checkZone(zone string) error {
 // fraction and with "N day(s), " in front if it is a day or longer or negative.
 func FormatDuration(d time.Duration) string {
 	const day = 24 * time.Hour
-	days := d / day
+	days := int64(d / day)
 	if rest := d % day; rest < 0 {
 		days--
 	}
-	d -= days * day
+	d -= time.Duration(days) * day
 	text := fmt.Sprintf("%d:%02d:%02d", int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60)
 	if micros := d.Microseconds() % 1_000_000; micros != 0 {
 		text += fmt.Sprintf(".%06d", micros)

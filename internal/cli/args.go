@@ -3,7 +3,7 @@
 package cli
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +25,7 @@ func (b *boolean) Set(s string) error {
 	case "false", "f", "no", "n", "off", "0":
 		*b = false
 	default:
-		return fmt.Errorf("must be true or false")
+		return errors.New("must be true or false")
 	}
 	return nil
 }

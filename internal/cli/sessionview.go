@@ -118,7 +118,7 @@ func statusView(s *screen, raw json.RawMessage) error {
 		return err
 	}
 	var f fields
-	state := style(busy)
+	state := busy
 	if one.Status == apitypes.SessionStateComplete {
 		state = good
 		if one.PercentFailed > 0 {

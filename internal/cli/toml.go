@@ -55,7 +55,7 @@ func tomlTable(buf *bytes.Buffer, path []string, t *tree) {
 		if !isTOMLTable(one) {
 			continue
 		}
-		inner := append(path[:len(path):len(path)], tomlKey(key))
+		inner := append(slices.Clone(path), tomlKey(key))
 		if one.kind == kindObject {
 			// The headers of the tables inside say that there is this one.
 			if len(one.items) == 0 || slices.ContainsFunc(one.items, func(t *tree) bool { return !isTOMLTable(t) }) {

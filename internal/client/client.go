@@ -162,7 +162,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Stream, error) {
 		patience.end()
 		return nil, fmt.Errorf("making the request %s %s: %w", r.Method, r.Path, err)
 	}
-	res, err := c.http.Do(req)
+	res, err := c.http.Do(req) //nolint:bodyclose // the stream that is returned closes it
 	patience.rest()
 	if err != nil {
 		defer patience.end()

@@ -5,6 +5,7 @@ package client
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -61,7 +62,7 @@ func Each[T any](s *Stream) iter.Seq2[T, error] {
 			yield(none, listError(err))
 			return
 		case token != json.Delim('['):
-			yield(none, fmt.Errorf("the answer is not a list"))
+			yield(none, errors.New("the answer is not a list"))
 			return
 		}
 		for dec.More() {
@@ -82,7 +83,7 @@ func Each[T any](s *Stream) iter.Seq2[T, error] {
 }
 
 func listError(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("reading the list: %w", err)

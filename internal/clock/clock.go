@@ -108,7 +108,7 @@ func (c *Clock) Keep(ctx context.Context, s *store.Store, l store.Leadership, lo
 		case <-ticker.C:
 		}
 		if _, err := s.PutDoc(ctx, store.KeyClock, Reading{c.Now()}, &fence); err != nil && ctx.Err() == nil {
-			log.Warn("the clock's reading could not be stored", "error", err)
+			log.Warn("the clock's reading could not be stored", slog.Any("error", err))
 		}
 	}
 }

@@ -249,7 +249,7 @@ func (c *Config) StorePassword() (Secret, error) {
 
 // readFile reads a file of at most limit bytes.
 func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // the one who starts the process says which
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}

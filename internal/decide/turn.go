@@ -47,6 +47,7 @@ func turnOf(rec *bos.Record, opts bos.Options, noCFS bool) NodeTurn {
 			return NodeTurn{Owner: RoleStatus, Awaiting: "a look at its power"}
 		}
 		return NodeTurn{Owner: RoleConfiguration, Awaiting: "its configuration"}
+	default:
 	}
 	return NodeTurn{Owner: RoleStatus, Awaiting: "a look at its power and configuration"}
 }

@@ -52,7 +52,7 @@ func newLoop(d *Deps, role string, feed *view.Feed) *loop {
 	return &loop{
 		deps: d, role: role, feed: feed, wake: make(chan struct{}, 1),
 		interval: func() time.Duration { return d.View.Options().Polling() },
-		pending: map[string]struct{}{}, busy: map[string]struct{}{}, everything: true,
+		pending:  map[string]struct{}{}, busy: map[string]struct{}{}, everything: true,
 	}
 }
 

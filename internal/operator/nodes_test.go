@@ -118,7 +118,9 @@ func TestReservationIsNoAttempt(t *testing.T) {
 func TestForcedOff(t *testing.T) {
 	inVirtualTime(t, three[:2], func(f *fixture) {
 		bad := three[0]
-		f.world.set(func(w *world) { w.nodes[three[0]].on, w.nodes[three[1]].on, w.nodes[bad].ignoreSoftOff = true, true, true })
+		f.world.set(func(w *world) {
+			w.nodes[three[0]].on, w.nodes[three[1]].on, w.nodes[bad].ignoreSoftOff = true, true, true
+		})
 		f.start()
 		f.template("one", "s3://b/one", "", three[:2])
 		f.session("down", "one", bos.OperationShutdown)

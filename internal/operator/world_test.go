@@ -90,7 +90,9 @@ func (w *world) set(change func(w *world)) {
 	change(w)
 }
 
-func (w *world) log(format string, args ...any) { w.calls = append(w.calls, fmt.Sprintf(format, args...)) }
+func (w *world) log(format string, args ...any) {
+	w.calls = append(w.calls, fmt.Sprintf(format, args...))
+}
 
 // of returns what was done to a node.
 func (w *world) of(id string) []string {

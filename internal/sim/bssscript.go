@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -280,7 +281,7 @@ func (s *Site) scriptParams(in scriptQuery, i int32, e *bssEntry) string {
 			params = strings.Replace(params, "s3://"+link, s.presigned("s3://"+link), 1)
 		}
 	}
-	extra := [][2]string{{"xname=", s.comps[i].id}, {"nid=", fmt.Sprint(s.comps[i].nid)}}
+	extra := [][2]string{{"xname=", s.comps[i].id}, {"nid=", strconv.Itoa(int(s.comps[i].nid))}}
 	if e.token != "" {
 		extra = append(extra, [2]string{"bss_referral_token=", e.token})
 	}

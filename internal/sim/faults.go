@@ -253,6 +253,8 @@ func (s *Site) setFault(i int32, f Fault) {
 		} else {
 			begin()
 		}
+	default:
+		// The others show when something is asked of the node.
 	}
 }
 
@@ -301,6 +303,8 @@ func (s *Site) clearFault(i int32) {
 		s.startReporter(i, n.life)
 	case FaultConfigurationNeverEnds:
 		s.configure(i)
+	default:
+		// The others end by themselves.
 	}
 }
 

@@ -5,6 +5,7 @@ package sim
 import (
 	"fmt"
 	"hash/maphash"
+	"log/slog"
 	"time"
 )
 
@@ -108,7 +109,7 @@ func (s *Site) violate(rule, node, detail string) {
 		return
 	}
 	s.judge.list = append(s.judge.list, Violation{time.Now(), rule, node, detail})
-	s.cfg.Logger.Warn("violation", "rule", rule, "node", node, "detail", detail)
+	s.cfg.Logger.Warn("violation", slog.String("rule", rule), slog.String("node", node), slog.String("detail", detail))
 }
 
 // Violations returns what was found wrong so far, oldest first: the first 10,000.
@@ -258,7 +259,7 @@ func (s *Site) CheckTurns(turns []Turn) {
 	defer s.mu.Unlock()
 	flagged := map[string]string{}
 	for _, t := range turns {
-		rule, detail := "", ""
+		var rule, detail string
 		switch {
 		case t.Owner == "":
 			rule, detail = RuleTurnWithoutOwner, "nobody's turn"

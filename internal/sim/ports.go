@@ -3,8 +3,8 @@
 package sim
 
 import (
-	"io"
-	"log"
+	"context"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -41,7 +41,7 @@ func (p *port) up() error {
 	if want == "" {
 		want = net.JoinHostPort(p.host, strconv.Itoa(p.number))
 	}
-	l, err := net.Listen("tcp", want)
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", want)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (p *port) up() error {
 		Handler:           p.handler,
 		ReadHeaderTimeout: 30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          log.New(io.Discard, "", 0),
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
 	server := p.server
 	p.served.Go(func() { _ = server.Serve(l) })

@@ -53,7 +53,7 @@ func plain(w http.ResponseWriter, status int, text string) {
 // appendString appends s as a JSON string. Names of nodes need no escaping,
 // which makes them cheap.
 func appendString(b []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
 			q, _ := json.Marshal(s) // a string can always be encoded
 			return append(b, q...)

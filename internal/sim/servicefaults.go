@@ -5,6 +5,7 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"slices"
@@ -129,13 +130,13 @@ func (svc *service) set(f ServiceFault) {
 	s.mu.Lock()
 	serving := s.started && !s.closed
 	s.mu.Unlock()
-	s.cfg.Logger.Info("service fault", "service", svc.name, "fault", f.Kind.String())
+	s.cfg.Logger.Info("service fault", slog.String("service", svc.name), slog.String("fault", f.Kind.String()))
 	switch {
 	case f.Kind == ServiceDown:
 		svc.port.down()
 	case serving:
 		if err := svc.port.up(); err != nil {
-			s.cfg.Logger.Error("a simulated service does not come back", "service", svc.name, "error", err)
+			s.cfg.Logger.Error("a simulated service does not come back", slog.String("service", svc.name), slog.Any("error", err))
 		}
 	}
 }

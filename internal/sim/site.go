@@ -4,7 +4,9 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -94,7 +96,7 @@ func (s *Site) Start() error {
 	s.started = true
 	s.mu.Unlock()
 	if refused {
-		return fmt.Errorf("start simulated site: it was started or closed before")
+		return errors.New("start simulated site: it was started or closed before")
 	}
 	for _, name := range Services() {
 		if err := s.services[name].port.up(); err != nil {
@@ -103,7 +105,7 @@ func (s *Site) Start() error {
 		}
 	}
 	s.startClock()
-	s.cfg.Logger.Info("simulated site started", "nodes", s.cfg.Nodes, "hsm", s.URLs().HSM)
+	s.cfg.Logger.Info("simulated site started", slog.Int("nodes", s.cfg.Nodes), slog.String("hsm", s.URLs().HSM))
 	return nil
 }
 

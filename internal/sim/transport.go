@@ -54,7 +54,7 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	go func() {
 		defer t.site.wg.Done()
 		defer cancel()
-		answer <- handleInProcess(svc, in)
+		answer <- handleInProcess(svc, in) //nolint:bodyclose // the client closes it
 	}()
 	select {
 	case <-r.Context().Done():

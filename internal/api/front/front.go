@@ -10,6 +10,7 @@
 package front
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -48,7 +49,7 @@ func Load(document []byte) (*Front, error) {
 		return nil, fmt.Errorf("reading the OpenAPI document: %w", err)
 	}
 	if root.Kind != yaml.DocumentNode || len(root.Content) != 1 {
-		return nil, fmt.Errorf("reading the OpenAPI document: one YAML document is expected")
+		return nil, errors.New("reading the OpenAPI document: one YAML document is expected")
 	}
 	text, err := appendJSON(nil, root.Content[0])
 	if err != nil {

@@ -243,7 +243,7 @@ func (e *Engine) Size(ctx context.Context) (total, inUse int64, err error) {
 // Close implements [store.Engine].
 func (e *Engine) Close() error {
 	if e.ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // it was closed before
 	}
 	e.leases.close()
 	e.cancel()

@@ -62,7 +62,7 @@ func (f *forwarder) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	for name, value := range enc.Fields {
 		attrs = append(attrs, slog.Any(name, value))
 	}
-	f.log.LogAttrs(context.Background(), level(e.Level), e.Message, attrs...)
+	f.log.LogAttrs(context.Background(), level(e.Level), e.Message, attrs...) //nolint:sloglint // etcd words it
 	return nil
 }
 

@@ -19,12 +19,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// inProcess is a transport without a network, so that tests run in virtual
-// time.
-type inProcess func(*http.Request) (*http.Response, error)
-
-func (f inProcess) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 // reply makes an answer.
 func reply(status int, contentType, body string) *http.Response {
 	return &http.Response{

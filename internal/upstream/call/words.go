@@ -209,6 +209,8 @@ func flatten(path string, v jsontext.Value, out []string, depth int) []string {
 			}
 			out = flatten(next, members[name], out, depth+1)
 		}
+	default:
+		// Nothing else is a text.
 	}
 	return out
 }

@@ -127,11 +127,11 @@ func (c *Client) pages(ctx context.Context, ids []string, found map[string]Compo
 		}
 		// Whatever it says of them: without ids it would list everything.
 		query.Set("ids", list)
-		if key := query.Encode(); seen[key] {
+		key := query.Encode()
+		if seen[key] {
 			break
-		} else {
-			seen[key] = true
 		}
+		seen[key] = true
 	}
 	return c.svc.Garbage(operation, errors.New("the pages don't end"))
 }
