@@ -45,13 +45,10 @@ func openRaw(ctx context.Context, dir string, ids []string, docs docs, log *slog
 func (r *rawStore) close() error { return r.engine.Close() }
 
 // op writes document i anew.
-func (r *rawStore) op(i, round int) (store.Op, error) {
+func (r *rawStore) op(i, round int) store.Op {
 	doc := r.docs(i, round)
-	value, err := store.EncodeRecord(&bos.Record{Component: doc})
-	if err != nil {
-		return store.Op{}, err
-	}
-	return store.Op{Key: r.keys[i], Value: value, Expect: r.known[i]}, nil
+	value := store.EncodeRecord(&bos.Record{Component: doc})
+	return store.Op{Key: r.keys[i], Value: value, Expect: r.known[i]}
 }
 
 // series writes the first documents in transactions as large as may be, one
@@ -61,10 +58,7 @@ func (r *rawStore) series(ctx context.Context, count int) (float64, error) {
 	var txns []store.Txn
 	size := 0
 	for i := range count {
-		op, err := r.op(i, round)
-		if err != nil {
-			return 0, err
-		}
+		op := r.op(i, round)
 		bytes := len(op.Key) + len(op.Value)
 		if len(txns) == 0 || len(txns[len(txns)-1].Ops) == store.MaxOps || size+bytes > store.MaxBytes {
 			txns = append(txns, store.Txn{})
@@ -103,10 +97,8 @@ func (r *rawStore) singles(ctx context.Context, count int) (float64, error) {
 	return rate(ctx, writers, count, func(ctx context.Context, worker, i int) error {
 		// Each writer keeps to documents of its own.
 		n := worker + i/writers%slots*writers
-		op, err := r.op(n, round+i)
-		if err != nil {
-			return err
-		}
+		var err error
+		op := r.op(n, round+i)
 		r.known[n], err = r.engine.Commit(ctx, store.Txn{Ops: []store.Op{op}})
 		return err
 	})

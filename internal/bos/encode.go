@@ -50,9 +50,7 @@ func (c *Component) appendJSON(dst []byte, view bool) []byte {
 	o.text("id", Some(c.ID))
 	if s, ok := c.LastAction.Get(); ok {
 		o.begin("last_action")
-		text(&o, "action", s.Action)
-		o.flag("failed", s.Failed)
-		o.text("last_updated", s.LastUpdated)
+		o.lastAction(s)
 		o.end()
 	}
 	o.number("retry_policy", c.RetryPolicy)
@@ -67,6 +65,58 @@ func (c *Component) appendJSON(dst []byte, view bool) []byte {
 	}
 	c.appendStatus(&o, view)
 	return append(o.dst, '}')
+}
+
+// AppendJSON appends the record as it is stored, for [DecodeRecord].
+func (r *Record) AppendJSON(dst []byte) []byte {
+	o := object{dst: append(dst, '{')}
+	o.key("doc")
+	o.dst = r.Component.AppendJSON(o.dst)
+	o.begin("sealed")
+	o.sealed(&r.Sealed)
+	o.end()
+	return append(o.dst, '}')
+}
+
+// sealed appends the members of a sealed part.
+func (o *object) sealed(s *Sealed) {
+	o.nonEmpty("owner", s.Owner)
+	o.nonEmpty("staged_owner", s.StagedOwner)
+	o.nonEmpty("staged_operation", string(s.StagedOperation))
+	if s.StagedApplied {
+		o.flag("staged_applied", Some(true))
+	}
+	o.nonEmpty("plan", s.Plan)
+	if a := s.Attempt; a != nil {
+		o.begin("attempt")
+		o.text("id", Some(a.ID))
+		text(o, "action", Some(a.Action))
+		o.instant("at", a.At)
+		if a.LastAction != (LastAction{}) {
+			o.begin("last_action")
+			o.lastAction(a.LastAction)
+			o.end()
+		}
+		o.someInstant("action_at", a.ActionAt)
+		o.end()
+	}
+	if w := s.Wait; w != nil {
+		o.begin("wait")
+		o.text("by", Some(w.By))
+		o.text("on", Some(w.On))
+		o.instant("since", w.Since)
+		o.someInstant("due", w.Due)
+		o.nonEmpty("text", w.Text)
+		o.end()
+	}
+	o.someInstant("actual_at", s.ActualAt)
+	o.someInstant("action_at", s.ActionAt)
+}
+
+func (o *object) lastAction(s LastAction) {
+	text(o, "action", s.Action)
+	o.flag("failed", s.Failed)
+	o.text("last_updated", s.LastUpdated)
 }
 
 func (c *Component) appendStatus(o *object, view bool) {
@@ -133,6 +183,25 @@ func (o *object) number(name string, v Opt[int]) {
 	if v.set {
 		o.key(name)
 		o.dst = strconv.AppendInt(o.dst, int64(v.value), 10)
+	}
+}
+
+// nonEmpty appends a text unless it is empty.
+func (o *object) nonEmpty(name, v string) {
+	if v != "" {
+		o.text(name, Some(v))
+	}
+}
+
+func (o *object) instant(name string, i Instant) {
+	o.key(name)
+	o.dst = strconv.AppendInt(o.dst, int64(i), 10)
+}
+
+// someInstant appends an instant unless it is never.
+func (o *object) someInstant(name string, i Instant) {
+	if i != 0 {
+		o.instant(name, i)
 	}
 }
 

@@ -10,31 +10,28 @@ import (
 )
 
 // EncodeRecord writes a component's record as it is stored.
-func EncodeRecord(r *bos.Record) ([]byte, error) {
-	sealed, err := json.Marshal(r.Sealed)
-	if err != nil {
-		return nil, fmt.Errorf("encode component %q: %w", r.Component.ID, err)
-	}
-	out := make([]byte, 0, 1024+len(sealed))
-	out = append(out, `{"doc":`...)
-	out = r.Component.AppendJSON(out)
-	out = append(out, `,"sealed":`...)
-	out = append(out, sealed...)
-	return append(out, '}'), nil
-}
+func EncodeRecord(r *bos.Record) []byte { return r.AppendJSON(make([]byte, 0, recordSize)) }
+
+// recordSize is a size in bytes that most records fit into.
+const recordSize = 2048
 
 // DecodeRecord reads a component's record. id is what its key says it is; a
-// document of another one is foreign.
-func DecodeRecord(kv KV, id string) (*bos.Record, error) {
-	var r bos.Record
-	if err := decode(kv, &r); err != nil {
-		return nil, err
+// document of another one is foreign. The record's texts come from texts; nil
+// makes new ones.
+func DecodeRecord(kv KV, id string, texts bos.Texts) (*bos.Record, error) {
+	r, ok := bos.DecodeRecord(kv.Value, texts)
+	if !ok {
+		// Written by another version or by hand.
+		r = &bos.Record{}
+		if err := decode(kv, r); err != nil {
+			return nil, err
+		}
 	}
 	if r.Component.ID != id {
 		return nil, fmt.Errorf("document %q is of the component %q", kv.Key, r.Component.ID)
 	}
-	r.Revision = kv.Revision
-	return &r, nil
+	r.Component.ID, r.Revision = id, kv.Revision
+	return r, nil
 }
 
 // DecodeSession reads a session's record.

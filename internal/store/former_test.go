@@ -22,7 +22,7 @@ func checkFormerVersion(t *testing.T, s *store.Store) {
 		}
 		return kv
 	}
-	rec, err := store.DecodeRecord(get(store.ComponentKey("x1000c0s0b0n0")), "x1000c0s0b0n0")
+	rec, err := store.DecodeRecord(get(store.ComponentKey("x1000c0s0b0n0")), "x1000c0s0b0n0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

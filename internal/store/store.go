@@ -131,7 +131,7 @@ func (s *Store) reread(ctx context.Context, ids []string, into map[string]curren
 		if err != nil {
 			return fmt.Errorf("read component %q: %w", id, err)
 		}
-		rec, err := DecodeRecord(kv, id)
+		rec, err := DecodeRecord(kv, id, nil)
 		if err != nil {
 			rec = nil
 		}
@@ -165,11 +165,7 @@ func (u RecordUpdate) chunks(ids []string, known map[string]current) ([]*chunk, 
 		if changed == nil {
 			continue
 		}
-		value, err := EncodeRecord(changed)
-		if err != nil {
-			return nil, err
-		}
-		op := Op{Key: ComponentKey(id), Value: value, Expect: old.revision}
+		op := Op{Key: ComponentKey(id), Value: EncodeRecord(changed), Expect: old.revision}
 		if last == nil || !last.fits(op) {
 			last = &chunk{}
 			chunks = append(chunks, last)

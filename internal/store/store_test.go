@@ -113,7 +113,7 @@ func TestUpdateRecordsChecksFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rec, err := store.DecodeRecord(kv, "x0"); err != nil || rec.Component.RetryPolicy.IsSet() {
+	if rec, err := store.DecodeRecord(kv, "x0", nil); err != nil || rec.Component.RetryPolicy.IsSet() {
 		t.Errorf("written before everything was checked: %+v, %v", rec, err)
 	}
 }
@@ -144,7 +144,7 @@ func TestNoLostUpdates(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rec, err := store.DecodeRecord(kv, all[i])
+		rec, err := store.DecodeRecord(kv, all[i], nil)
 		if err != nil || rec.Component.RetryPolicy.Value() != want {
 			t.Errorf("%s: %d of %d updates, %v", all[i], rec.Component.RetryPolicy.Value(), want, err)
 		}
@@ -199,7 +199,7 @@ func TestForeignDocuments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.DecodeRecord(kv, "x2"); err == nil {
+	if _, err := store.DecodeRecord(kv, "x2", nil); err == nil {
 		t.Error("another component's document was taken")
 	}
 }

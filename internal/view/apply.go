@@ -70,11 +70,13 @@ func (v *View) dispatch(event store.Event) error {
 func (v *View) applyNode(id string, event store.Event) error {
 	var next *Node
 	if !event.Deleted {
-		rec, err := store.DecodeRecord(event.KV, id)
+		if known := v.nodes.byID[id]; known != nil {
+			id = known.ID()
+		}
+		rec, err := store.DecodeRecord(event.KV, id, v.intern.bytes)
 		if err != nil {
 			return err
 		}
-		v.intern.record(rec)
 		next = &Node{Record: rec, Status: rec.Component.StatusNow()}
 		next.JSON = rec.Component.AppendView(make([]byte, 0, 1024))
 	}
@@ -228,11 +230,23 @@ type interner struct {
 const maxInterned = 1 << 14
 
 func (n *interner) text(s string) string {
-	if s == "" {
-		return ""
-	}
 	if one, ok := n.texts[s]; ok {
 		return one
+	}
+	return n.keep(s)
+}
+
+// bytes implements [bos.Texts].
+func (n *interner) bytes(b []byte) string {
+	if one, ok := n.texts[string(b)]; ok {
+		return one
+	}
+	return n.keep(string(b))
+}
+
+func (n *interner) keep(s string) string {
+	if s == "" {
+		return ""
 	}
 	if n.texts == nil || len(n.texts) >= maxInterned {
 		n.texts = make(map[string]string)
@@ -251,58 +265,4 @@ func (n *interner) artifacts(a *bos.BootArtifacts) {
 	n.opt(&a.Kernel)
 	n.opt(&a.KernelParameters)
 	n.opt(&a.Initrd)
-}
-
-func (n *interner) optArtifacts(o *bos.Opt[bos.BootArtifacts]) {
-	if a, ok := o.Get(); ok {
-		n.artifacts(&a)
-		*o = bos.Some(a)
-	}
-}
-
-// record makes a record share its texts with others.
-func (n *interner) record(r *bos.Record) {
-	c := &r.Component
-	if s, ok := c.ActualState.Get(); ok {
-		n.optArtifacts(&s.BootArtifacts)
-		n.opt(&s.BSSToken)
-		n.opt(&s.LastUpdated)
-		c.ActualState = bos.Some(s)
-	}
-	if s, ok := c.DesiredState.Get(); ok {
-		n.optArtifacts(&s.BootArtifacts)
-		n.opt(&s.Configuration)
-		n.opt(&s.BSSToken)
-		n.opt(&s.LastUpdated)
-		c.DesiredState = bos.Some(s)
-	}
-	if s, ok := c.StagedState.Get(); ok {
-		n.optArtifacts(&s.BootArtifacts)
-		n.opt(&s.Configuration)
-		n.opt(&s.Session)
-		n.opt(&s.LastUpdated)
-		c.StagedState = bos.Some(s)
-	}
-	if s, ok := c.LastAction.Get(); ok {
-		n.opt(&s.LastUpdated)
-		if a, set := s.Action.Get(); set {
-			s.Action = bos.Some(bos.Action(n.text(string(a))))
-		}
-		c.LastAction = bos.Some(s)
-	}
-	if s, ok := c.Status.Get(); ok {
-		n.opt(&s.StatusOverride)
-		if p, set := s.Phase.Get(); set {
-			s.Phase = bos.Some(bos.Phase(n.text(string(p))))
-		}
-		c.Status = bos.Some(s)
-	}
-	n.opt(&c.Session)
-	n.opt(&c.Error)
-	r.Sealed.Owner = n.text(r.Sealed.Owner)
-	r.Sealed.StagedOwner = n.text(r.Sealed.StagedOwner)
-	r.Sealed.Plan = n.text(r.Sealed.Plan)
-	if a := r.Sealed.Attempt; a != nil {
-		a.ID = n.text(a.ID)
-	}
 }
