@@ -168,3 +168,19 @@ func TestUnreadableTemplate(t *testing.T) {
 	s.template("t")
 	s.do("GET", "/v2/sessiontemplates/t", "").wants(200)
 }
+
+// A template does not grow beyond its bound, one PATCH after the other.
+func TestPatchKeepsToTheBounds(t *testing.T) {
+	s := start(t, nil)
+	s.template("t")
+	sets := func(from, to int) string {
+		var out []string
+		for i := from; i < to; i++ {
+			out = append(out, fmt.Sprintf(`"b%d":%s`, i, bootSet))
+		}
+		return `{"boot_sets":{` + strings.Join(out, ",") + `}}`
+	}
+	s.do("PATCH", "/v2/sessiontemplates/t", sets(0, 126)).wants(200)
+	s.do("PATCH", "/v2/sessiontemplates/t", sets(126, 127)).problem(400, "Bad Request", "could not be patched: ", "boot_sets", "127")
+	s.do("PATCH", "/v2/sessiontemplates/t", sets(0, 3)).wants(200)
+}

@@ -268,17 +268,6 @@ func TestManifest(t *testing.T) {
 	}
 }
 
-func FuzzManifest(f *testing.F) {
-	f.Add([]byte(`{"artifacts":[{"type":"application/vnd.cray.image.kernel","link":{"path":"p"}}]}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if m, err := bos.ParseManifest(data); err == nil {
-			if a, err := m.Find(bos.ArtifactKernel); err == nil && a.Path == "" {
-				t.Fatal("a kernel without a path")
-			}
-		}
-	})
-}
-
 func TestOptions(t *testing.T) {
 	o, unknown, err := bos.DefaultOptions().Patch([]byte(`{"polling_frequency":5,"foo":{"a":[1]},"POLLING_FREQUENCY":7}`))
 	if err != nil || o.PollingFrequency != 5 || len(unknown) != 2 {

@@ -17,6 +17,9 @@ const ReferralToken = "bss_referral_token"
 // maxConfigurationName is the longest configuration name that CFS takes.
 const maxConfigurationName = 60
 
+// maxBootSets is how many boot sets a template may have.
+const maxBootSets = 127
+
 // maxName is the length of the longest name.
 const maxName = 127
 
@@ -99,6 +102,9 @@ type ImageFacts struct {
 // it is sanitised: what needs no other service. Errors name the boot set and
 // the field.
 func CheckTemplateRequest(t *Template, opts Options) error {
+	if n := t.BootSets.Len(); n > maxBootSets {
+		return Errorf(CodeInvalid, "boot_sets: there would be %d; a template has at most %d", n, maxBootSets)
+	}
 	for key, set := range t.BootSets.All() {
 		if own, ok := set.Name.Get(); ok && own != key {
 			return Errorf(CodeInvalid, "boot_sets key (%s) does not match 'name' field of corresponding boot set (%s)", key, own)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"bos/internal/bos"
@@ -107,8 +108,8 @@ func (s *Store) Snapshot(ctx context.Context, w io.Writer, now time.Time) error 
 	return nil
 }
 
-// Restore fills an empty store from a snapshot. A snapshot that is cut short,
-// or a store that is not empty, is an error.
+// Restore fills an empty store from a snapshot. A snapshot that is cut short or
+// holds what is not BOS's, or a store that is not empty, is an error.
 func (s *Store) Restore(ctx context.Context, r io.Reader) (int, error) {
 	if there, _, err := s.List(ctx, Root); err != nil {
 		return 0, fmt.Errorf("read the store: %w", err)
@@ -117,11 +118,12 @@ func (s *Store) Restore(ctx context.Context, r io.Reader) (int, error) {
 	}
 	dec := json.NewDecoder(bufio.NewReader(r))
 	var header snapshotHeader
-	if err := dec.Decode(&header); err != nil || header.Kind != snapshotKind {
+	if err := dec.Decode(&header); err != nil || header.Kind != snapshotKind || header.Count < 0 {
 		return 0, &bos.Error{Code: bos.CodeInvalid, Message: "this is no snapshot of BOS", Err: err}
 	}
 	var txn Txn
 	size := 0
+	seen := map[string]bool{}
 	flush := func() error {
 		if len(txn.Ops) == 0 {
 			return nil
@@ -135,6 +137,10 @@ func (s *Store) Restore(ctx context.Context, r io.Reader) (int, error) {
 		if err := dec.Decode(&line); err != nil {
 			return i, &bos.Error{Code: bos.CodeInvalid, Message: fmt.Sprintf("the snapshot is cut short: %d of %d documents", i, header.Count), Err: err}
 		}
+		if !strings.HasPrefix(line.Key, Root) || len(line.Key) == len(Root) || seen[line.Key] {
+			return i, bos.Errorf(bos.CodeInvalid, "document %d of the snapshot has the key %.100q, which is not BOS's or not the only one", i+1, line.Key)
+		}
+		seen[line.Key] = true
 		op := Op{Key: line.Key, Value: line.Value, Expect: Absent}
 		if len(txn.Ops) == MaxOps || size+len(op.Key)+len(op.Value) > MaxBytes {
 			if err := flush(); err != nil {

@@ -166,28 +166,6 @@ func TestCanonicalIsIdempotent(t *testing.T) {
 	})
 }
 
-func FuzzExpand(f *testing.F) {
-	for _, seed := range []string{"x1c0s[0-1,4]b0n0", "a[1-", "[]", "a[00-02]", ",", "x1[0-9]c[0-9]"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, list string) {
-		names, err := xname.Expand(list)
-		if err == nil && (len(names) == 0 || len(names) > xname.MaxExpanded) {
-			t.Fatalf("%d names without an error", len(names))
-		}
-	})
-}
-
-func FuzzCanonical(f *testing.F) {
-	f.Add("X03000C00S01B00N0")
-	f.Fuzz(func(t *testing.T, s string) {
-		c := xname.Canonical(s)
-		if xname.IsNode(c) && xname.Canonical(c) != c {
-			t.Fatalf("%q is not stable", c)
-		}
-	})
-}
-
 func BenchmarkFold(b *testing.B) {
 	var names []string
 	for i := range 10000 {

@@ -162,14 +162,3 @@ func TestHostsPerRequest(t *testing.T) {
 		}
 	}
 }
-
-func FuzzAnswer(f *testing.F) {
-	f.Add([]byte(""))
-	f.Add([]byte("Hello World!\n"))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		err := New(upstreamtest.Fixed("bss", body)).PutBootParameters(t.Context(), params("x1c0s0b0n0"), "")
-		if len(body) == 0 && err != nil {
-			t.Error(err)
-		}
-	})
-}

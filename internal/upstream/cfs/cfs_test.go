@@ -209,16 +209,3 @@ func TestOnlyGoodListsAreSent(t *testing.T) {
 		t.Errorf("no change: %v", err)
 	}
 }
-
-func FuzzComponents(f *testing.F) {
-	f.Add([]byte(`{"components":[{"id":"a"}],"next":{"limit":1,"after_id":"a","ids":"a,b","x":null,"y":true}}`))
-	f.Add([]byte(`{"components":[],"next":{}}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		found, _ := New(upstreamtest.Fixed("cfs", body)).Components(t.Context(), []string{"a", "b"})
-		for id, item := range found {
-			if id != item.ID || id != "a" && id != "b" {
-				t.Errorf("%q: %+v", id, item)
-			}
-		}
-	})
-}

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"bos/internal/upstream/call"
 )
@@ -79,9 +80,14 @@ func (c component) node() Node {
 	}
 }
 
-// isNode reports whether a record that may leave out its type is a node's.
+// maxID is how many characters the id of a component may have.
+const maxID = 127
+
+// isNode reports whether a record that may leave out its type is a node's. What
+// can't be the id of a component is no node's id.
 func (c component) isNode() bool {
-	return c.ID != "" && (c.Type == "" || strings.EqualFold(c.Type, "Node"))
+	return call.Listable(c.ID) && !strings.Contains(c.ID, "/") && utf8.RuneCountInString(c.ID) <= maxID &&
+		(c.Type == "" || strings.EqualFold(c.Type, "Node"))
 }
 
 // components is the answer of everything that lists components or locks.

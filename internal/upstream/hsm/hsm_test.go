@@ -230,34 +230,3 @@ func TestLocks(t *testing.T) {
 		})
 	}
 }
-
-func FuzzAnswers(f *testing.F) {
-	f.Add([]byte(site))
-	f.Add([]byte(`[{"label":"blue","members":{"ids":["x1c0s0b0n0"]}}]`))
-	f.Add([]byte(`{"Components":null}`))
-	f.Add([]byte(`null`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		c := New(upstreamtest.Fixed("hsm", body))
-		nodes, err := c.Nodes(t.Context())
-		for _, n := range nodes {
-			if n.ID == "" || n.ID != call.Canonical(n.ID) {
-				t.Errorf("node %q", n.ID)
-			}
-		}
-		if err == nil && nodes == nil {
-			t.Error("neither nodes nor an error")
-		}
-		found, _ := c.Query(t.Context(), []string{"x1c0s0b0n0"}, true)
-		for id, n := range found {
-			if id != "x1c0s0b0n0" || n.ID != id || !n.Enabled {
-				t.Errorf("found %q: %+v", id, n)
-			}
-		}
-		_, _ = c.Groups(t.Context())
-		_, _ = c.Locked(t.Context())
-		locks, _ := c.Locks(t.Context(), []string{"x1c0s0b0n0"})
-		if len(locks) > 1 {
-			t.Errorf("locks of strangers: %v", locks)
-		}
-	})
-}

@@ -99,14 +99,3 @@ func TestRefusedTag(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-func FuzzImage(f *testing.F) {
-	f.Add([]byte(`{"id":"a","arch":"x86_64","link":{"path":"s3://b/k"}}`))
-	f.Add([]byte(`null`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		image, err := New(upstreamtest.Fixed("ims", body)).Image(t.Context(), id)
-		if err == nil && image.Arch == "" {
-			t.Errorf("image %+v", image)
-		}
-	})
-}

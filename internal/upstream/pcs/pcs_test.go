@@ -245,26 +245,3 @@ func TestOutcome(t *testing.T) {
 		}
 	}
 }
-
-func FuzzAnswers(f *testing.F) {
-	f.Add([]byte(`{"status":[{"xname":"x1c0s0b0n0","powerState":"on","error":null}]}`))
-	f.Add([]byte(`{"transitionID":"a","transitionStatus":"new","tasks":[{"xname":"x1c0s0b0n0","taskStatus":"new"}]}`))
-	f.Add([]byte(`{"transitions":[{"transitionID":"a","createTime":"x"}]}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		c := New(upstreamtest.Fixed("pcs", body), nil)
-		power, err := c.PowerStatus(t.Context(), []string{"x1c0s0b0n0"})
-		if err == nil && len(power) != 1 {
-			t.Errorf("power %v", power)
-		}
-		if p := power["x1c0s0b0n0"]; powerState(p.State) != p.State {
-			t.Errorf("state %q", p.State)
-		}
-		if tr, err := c.Transition(t.Context(), "a"); err == nil && (tr.ID == "" || tr.Tasks == nil) {
-			t.Errorf("transition %+v", tr)
-		}
-		if id, err := c.StartTransition(t.Context(), On, []string{"x1c0s0b0n0"}, ""); err == nil && id == "" {
-			t.Error("neither an id nor an error")
-		}
-		_, _ = c.Transitions(t.Context())
-	})
-}

@@ -271,14 +271,3 @@ func TestParseURL(t *testing.T) {
 		}
 	}
 }
-
-func FuzzParseURL(f *testing.F) {
-	f.Add("s3://bucket/key")
-	f.Add("s3:///")
-	f.Fuzz(func(t *testing.T, path string) {
-		bucket, key, err := ParseURL(path)
-		if err == nil && (bucket == "" || key == "" || strings.Contains(bucket, "/") || strings.HasPrefix(key, "/")) {
-			t.Errorf("%q gives %q and %q", path, bucket, key)
-		}
-	})
-}

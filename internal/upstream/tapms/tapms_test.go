@@ -292,14 +292,3 @@ func TestCacheIsBounded(t *testing.T) {
 		}
 	})
 }
-
-func FuzzTenant(f *testing.F) {
-	f.Add([]byte(`{"status":{"tenantresources":[{"xnames":["x1c0s0b0n0"]}]}}`))
-	f.Add([]byte(`{"status":null}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		got, err := New(upstreamtest.Fixed("tapms", body)).Tenant(t.Context(), "a")
-		if err == nil && (got == nil || !slices.IsSorted(got)) {
-			t.Errorf("got %q", got)
-		}
-	})
-}

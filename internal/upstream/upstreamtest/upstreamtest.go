@@ -86,20 +86,6 @@ func Silent(t testing.TB, name string) *call.Service {
 	})
 }
 
-// Fixed is a service without a network that always answers 200 with one body.
-func Fixed(name string, body []byte) *call.Service {
-	return call.New(call.Config{
-		Name: name, BaseURL: "http://" + name,
-		Transport: roundTripper(func(*http.Request) (*http.Response, error) {
-			return &http.Response{
-				StatusCode: http.StatusOK,
-				Header:     http.Header{"Content-Type": {"application/json"}},
-				Body:       io.NopCloser(strings.NewReader(string(body))),
-			}, nil
-		}),
-	})
-}
-
 type roundTripper func(*http.Request) (*http.Response, error)
 
 // RoundTrip implements [http.RoundTripper].
