@@ -4,6 +4,8 @@ package store_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -17,21 +19,37 @@ import (
 // that it reads the same.
 func FuzzDocuments(f *testing.F) {
 	f.Add([]byte(`{"doc":{"id":"x1","enabled":true},"sealed":{"owner":"t"}}`), "x1")
+	var full bos.Record
+	if err := json.Unmarshal([]byte(`{"doc":{"id":"x1","enabled":false,"session":"s","error":"<e>\u2028","retry_policy":2,"actual_state":{"boot_artifacts":{"kernel":"k",
+		"kernel_parameters":"p","initrd":"i"},"bss_token":"t","last_updated":"a"},"desired_state":{"boot_artifacts":{},"configuration":"c"},"staged_state":{"session":"s"},
+		"last_action":{"action":"powering_on","failed":true},"event_stats":{"power_on_attempts":1},"status":{"phase":"","status_override":"failed"}},
+		"sealed":{"owner":"t","staged_owner":"t","staged_operation":"boot","staged_applied":true,"plan":"u","attempt":{"id":"a"},"wait":{}}}`), &full); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(store.EncodeRecord(&full), "x1")
+	f.Add([]byte(`{"doc":{"id":"\u0078\n","error":"\ud83d\ude00","retry_policy":-0,"event_stats":{"power_on_attempts":12}},"sealed":{"attempt":{"id":"a"}}}`), "x\n")
 	f.Add([]byte(`{"doc":{"name":"s","tenant":"t","status":{"status":"running"}},"sealed":{"uid":"u","chunks":1}}`), "t\x00s")
 	f.Add([]byte(`{"doc":{"name":"t","tenant":null,"boot_sets":{"b":{"path":"p","type":"s3"}}}}`), "\x00t")
 	f.Add([]byte(`{"lists":[["x1"]],"doc":{"boot_sets":{"b":{"node_list":7}}}}`), "\x00t")
 	f.Fuzz(func(t *testing.T, data []byte, name string) {
 		kv := store.KV{Key: name, Value: data, Revision: 5}
-		if rec, err := store.DecodeRecord(kv, name); err == nil {
-			text, err := store.EncodeRecord(rec)
-			if err != nil {
-				t.Fatal(err)
-			}
-			again, err := store.DecodeRecord(store.KV{Key: name, Value: text}, name)
+		if rec, err := store.DecodeRecord(kv, name, nil); err == nil {
+			text := store.EncodeRecord(rec)
+			again, err := store.DecodeRecord(store.KV{Key: name, Value: text, Revision: 5}, name, nil)
 			if err != nil {
 				t.Fatalf("%s: %v", text, err)
 			}
-			same(t, text, func() ([]byte, error) { return store.EncodeRecord(again) })
+			same(t, text, func() ([]byte, error) { return store.EncodeRecord(again), nil })
+		}
+		// The quick decoder reads what the general one reads, or leaves it to it.
+		if quick, ok := bos.DecodeRecord(data, nil); ok {
+			var general bos.Record
+			if err := json.Unmarshal(data, &general); err != nil {
+				t.Fatalf("%s is read, though %v", data, err)
+			}
+			if !reflect.DeepEqual(*quick, general) {
+				t.Fatalf("%s is read as %+v, not as %+v", data, quick, general)
+			}
 		}
 		key, ok := store.ParseTenantKey(name)
 		if !ok {
