@@ -123,6 +123,8 @@ type app struct {
 	booleans map[string]bool
 	flags    globalFlags
 	format   format
+	// tokenCommand prints the token to send, where there is no file with it.
+	tokenCommand []string
 	// connection is how the server is reached, once that was asked for.
 	connection connection
 	bos        *client.Client

@@ -89,6 +89,7 @@ func (a *app) root() *cobra.Command {
 		a.templatesCommand(), a.templatesValidCommand(), a.exampleTemplateCommand(),
 		a.componentsCommand(), a.applyStagedCommand(),
 		a.optionsCommand(),
+		a.reporterCommand(),
 	)
 	filesOnlyFor(root, "file", "token-file", "ca-file")
 	return root

@@ -61,7 +61,7 @@ func (a *app) client(cmd *cobra.Command) (*client.Client, error) {
 	}
 	a.bos, err = client.New(client.Config{
 		URL: a.connection.URL, Tenant: a.connection.Tenant,
-		TokenFile: a.connection.TokenFile, CAFile: a.connection.CAFile,
+		TokenFile: a.connection.TokenFile, TokenCommand: a.tokenCommand, CAFile: a.connection.CAFile,
 		Insecure: a.connection.insecure, Timeout: a.connection.timeout,
 		UserAgent: "bos/" + version(),
 	})

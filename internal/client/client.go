@@ -40,6 +40,9 @@ type Config struct {
 	// object. It is read for each request, since tokens are renewed while a
 	// program runs. Empty for none.
 	TokenFile string
+	// TokenCommand is a program and its arguments that prints such a token; it is
+	// run for each request, where there is no TokenFile. Empty for none.
+	TokenCommand []string
 	// CAFile holds certificates in PEM to trust beside the system's.
 	CAFile string
 	// Insecure turns the check of the server's certificate off.
@@ -192,14 +195,13 @@ func (c *Client) setHeader(req *http.Request) error {
 	if c.cfg.Tenant != "" {
 		req.Header.Set(tenantHeader, c.cfg.Tenant)
 	}
-	if c.cfg.TokenFile == "" {
-		return nil
-	}
-	token, err := readToken(c.cfg.TokenFile)
+	token, err := c.token(req.Context())
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	return nil
 }
 
