@@ -6,8 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sync"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"bos/internal/config"
 	"bos/internal/demo"
@@ -39,14 +44,16 @@ func (p *program) runDemo(ctx context.Context, cfg *config.Config) error {
 	if cfg.Output == config.FormatJSON {
 		out = p.stderr
 	}
-	lines := demo.NewLines(out)
+	show, leave := p.display(out)
+	defer leave()
 	d, err := demo.Start(ctx, demo.Config{
-		Nodes: cfg.Nodes, Seed: cfg.Seed, TimeScale: cfg.TimeScale, Faults: cfg.Faults, Version: version(), Show: lines.Show,
+		Nodes: cfg.Nodes, Seed: cfg.Seed, TimeScale: cfg.TimeScale, Faults: cfg.Faults, Version: version(), Show: show,
 	})
 	if err != nil {
 		return err
 	}
 	report, err := d.Run(ctx)
+	leave()
 	if err == nil {
 		err = errors.Join(p.printReport(cfg, report), report.Err())
 		if cfg.Keep && ctx.Err() == nil {
@@ -59,6 +66,18 @@ func (p *program) runDemo(ctx context.Context, cfg *config.Config) error {
 		}
 	}
 	return errors.Join(err, d.Close())
+}
+
+// display chooses how progress is shown: on a terminal in place, elsewhere line
+// by line. leave ends it and may be called more than once.
+func (p *program) display(out io.Writer) (show func(demo.Progress), leave func()) {
+	f, ok := out.(*os.File)
+	dumb := slices.Contains(p.environ, "TERM=dumb")
+	if !ok || dumb || !term.IsTerminal(int(f.Fd())) {
+		return demo.NewLines(out).Show, func() {}
+	}
+	screen := demo.NewScreen(out, p.environ)
+	return screen.Show, sync.OnceFunc(screen.Close)
 }
 
 func (p *program) printReport(cfg *config.Config, report demo.Report) error {

@@ -167,10 +167,15 @@ func (d *Demo) run(ctx context.Context) (Report, error) {
 	if err := d.putTemplates(ctx); err != nil {
 		return report, err
 	}
-	if err := d.inject(); err != nil {
+	if err := d.inject(ctx); err != nil {
 		return report, err
 	}
 	for i, s := range d.steps() {
+		if i > 0 {
+			if err := d.unlocked(ctx); err != nil {
+				return report, err
+			}
+		}
 		result, err := d.carryOut(ctx, i, s)
 		if err != nil {
 			return report, fmt.Errorf("%s: %w", s.operation, err)
@@ -183,13 +188,60 @@ func (d *Demo) run(ctx context.Context) (Report, error) {
 	return report, nil
 }
 
-// inject breaks the nodes that are to be broken.
-func (d *Demo) inject() error {
-	for _, in := range Deal(d.nodes, d.cfg.Faults, d.cfg.Seed) {
+// inject breaks the nodes that are to be broken. What PCS must have noticed
+// before the first operation comes first, who holds a node last.
+func (d *Demo) inject(ctx context.Context) error {
+	dealt := Deal(d.nodes, d.cfg.Faults, d.cfg.Seed, d.waits.held)
+	if len(dealt) == 0 {
+		return nil
+	}
+	d.show(func(p *Progress) {
+		p.Doing = fmt.Sprintf("breaking %d nodes, and waiting until PCS has looked at all", len(dealt))
+	})
+	held := func(in Injection) bool { return in.Fault.Kind == sim.FaultLocked || in.Fault.Kind == sim.FaultReserved }
+	if err := d.breakNodes(dealt, func(in Injection) bool { return !held(in) }); err != nil {
+		return err
+	}
+	for before := d.site.Stats().Sweeps; d.site.Stats().Sweeps < before+sweepsToSee; {
+		if err := pause(ctx, shortestPause); err != nil {
+			return err
+		}
+	}
+	if err := d.breakNodes(dealt, held); err != nil {
+		return err
+	}
+	d.faults = d.site.InjectedFaults()
+	return nil
+}
+
+// sweepsToSee is how many sweeps of PCS must end until one has begun and ended.
+const sweepsToSee = 2
+
+func (d *Demo) breakNodes(dealt []Injection, which func(Injection) bool) error {
+	for _, in := range dealt {
+		if !which(in) {
+			continue
+		}
 		if err := d.site.Inject(in.Node, in.Fault); err != nil {
 			return err
 		}
 	}
-	d.faults = d.site.InjectedFaults()
 	return nil
+}
+
+// unlocked waits until nobody holds a node any more: after the first operation
+// all that are not broken otherwise belong to each.
+func (d *Demo) unlocked(ctx context.Context) error {
+	for first := true; ; first = false {
+		c := d.site.Counts()
+		if c.Locked == 0 {
+			return nil
+		}
+		if first {
+			d.show(func(p *Progress) { p.Doing = fmt.Sprintf("waiting until %d locked nodes are released", c.Locked) })
+		}
+		if err := pause(ctx, shortestPause); err != nil {
+			return err
+		}
+	}
 }

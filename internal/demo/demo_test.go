@@ -38,6 +38,7 @@ func run(t *testing.T, cfg demo.Config) demo.Report {
 }
 
 func TestEveryNodeSucceedsWithoutFaults(t *testing.T) {
+	t.Parallel()
 	report := run(t, demo.Config{Nodes: 64, Seed: 1, TimeScale: 0.01, Faults: sim.FaultsNone})
 	if err := report.Err(); err != nil {
 		t.Error(err)

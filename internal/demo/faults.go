@@ -3,6 +3,8 @@
 package demo
 
 import (
+	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -22,8 +24,8 @@ type Injection struct {
 const manyShare = 0.25
 
 // ways returns every way in which a node fails, once. Delays are those of the
-// hardware, before scaling.
-func ways() []sim.Fault {
+// hardware, before scaling. held is how long somebody else has a node.
+func ways(held time.Duration) []sim.Fault {
 	var out []sim.Fault
 	for _, kind := range sim.FaultKinds() {
 		f := sim.Fault{Kind: kind}
@@ -34,10 +36,8 @@ func ways() []sim.Fault {
 			f.Delay = time.Minute
 		case sim.FaultPowerOnFails:
 			f.Times = 1
-		case sim.FaultLocked:
-			f.Delay = 2 * time.Minute
-		case sim.FaultReserved:
-			f.Delay = 90 * time.Second
+		case sim.FaultLocked, sim.FaultReserved:
+			f.Delay = held
 		default:
 		}
 		out = append(out, f)
@@ -61,69 +61,61 @@ func controller(node string) string {
 // Deal chooses which nodes break, and how: with some faults every way once,
 // with many a quarter of the nodes but every way at least once, as far as there
 // are nodes. The seed decides. A fault of a controller goes where no other node
-// behind it is broken.
-func Deal(nodes []string, level sim.FaultLevel, seed uint64) []Injection {
-	faults := ways()
-	count := 0
+// behind it is broken. held is how long nodes are locked or reserved by somebody
+// else, before scaling.
+func Deal(nodes []string, level sim.FaultLevel, seed uint64, held time.Duration) []Injection {
+	faults := ways(held)
+	count := 0 // of nodes to break beside one in every way
 	switch level {
 	case sim.FaultsNone:
 		return nil
 	case sim.FaultsSome:
-		count = len(faults)
 	case sim.FaultsMany:
-		count = max(len(faults), int(manyShare*float64(len(nodes))+0.5))
+		count = int(math.Ceil(manyShare * float64(len(nodes))))
 	}
 	rng := rand.New(rand.NewPCG(seed, uint64(len(nodes)))) //nolint:gosec // a demonstration is to be repeatable
 	rng.Shuffle(len(faults), func(a, b int) { faults[a], faults[b] = faults[b], faults[a] })
 	// Those that need a whole controller choose first.
-	slices.SortStableFunc(faults, func(a, b sim.Fault) int {
-		return rank(b.Kind) - rank(a.Kind)
-	})
+	slices.SortStableFunc(faults, func(a, b sim.Fault) int { return rank(a.Kind) - rank(b.Kind) })
+	left := nodesBehind(nodes)
+	whole := maps.Clone(left)
 	free := make([]string, len(nodes))
 	for i, n := range rng.Perm(len(nodes)) {
 		free[i] = nodes[n]
 	}
-	whole := map[string]int{}
-	for _, n := range nodes {
-		whole[controller(n)]++
-	}
 	var out []Injection
-	left := map[string]int{}
-	for c, n := range whole {
-		left[c] = n
-	}
-	taken := map[string]bool{}
-	broken := 0
-	for next := 0; broken < count && broken < len(nodes); next++ {
+	for next := 0; (next < len(faults) || count > 0) && len(free) > 0; next++ {
 		f := faults[next%len(faults)]
-		i := slices.IndexFunc(free, func(n string) bool {
-			return !taken[n] && (!ofBMC(f.Kind) || left[controller(n)] == whole[controller(n)])
-		})
-		if i < 0 {
-			if !ofBMC(f.Kind) {
-				break
-			}
-			continue
-		}
-		node := free[i]
-		c := controller(node)
-		for _, n := range nodes {
-			if n == node || ofBMC(f.Kind) && controller(n) == c {
-				taken[n] = true
-				left[c]--
-				broken++
+		i := 0
+		if ofBMC(f.Kind) {
+			i = slices.IndexFunc(free, func(n string) bool { return left[controller(n)] == whole[controller(n)] })
+			if i < 0 {
+				continue
 			}
 		}
+		node, c, before := free[i], controller(free[i]), len(free)
+		free = slices.DeleteFunc(free, func(n string) bool { return n == node || ofBMC(f.Kind) && controller(n) == c })
+		left[c] -= before - len(free)
+		count -= before - len(free)
 		out = append(out, Injection{node, f})
+	}
+	return out
+}
+
+// nodesBehind counts the nodes behind each controller.
+func nodesBehind(nodes []string) map[string]int {
+	out := map[string]int{}
+	for _, n := range nodes {
+		out[controller(n)]++
 	}
 	return out
 }
 
 func rank(kind sim.FaultKind) int {
 	if ofBMC(kind) {
-		return 1
+		return 0
 	}
-	return 0
+	return 1
 }
 
 // CouldSucceed reports whether a node with a fault can get where an operation

@@ -66,13 +66,14 @@ type Fault struct {
 	Node     string `json:"node"`
 	Injected string `json:"injected"`
 	Reported string `json:"reported"`
+	// Reports are what Reported joins: one for each different outcome.
+	Reports []string `json:"-"`
 }
 
 // The reasons that BOS doesn't give as a component's error.
 const (
-	reasonLeftOut = "BOS left it out of the session"
-	reasonNoError = "BOS names no error"
-	reasonGivenUp = "it was given up"
+	reasonLeftOut = "left out of the session at set-up"
+	reasonGivenUp = "cancelled, since nothing had changed for longer than BOS waits for anything"
 )
 
 // judge finds out what an operation made of each node: what BOS says, and
@@ -114,17 +115,13 @@ func reasonOf(s step, session bos.Session, c *bos.Component, seen *sighting) str
 	case c == nil:
 		return reasonLeftOut
 	case seen != nil && seen.cancelled != "":
-		text := fmt.Sprintf("%s after nothing had changed about it for a long time; its status was %s", reasonGivenUp, seen.cancelled)
-		if e := c.Error.Value(); e != "" {
-			text += ", " + e
-		}
-		return text
+		return strings.TrimSuffix(fmt.Sprintf("%s (%s, %s", reasonGivenUp, seen.cancelled, c.Error.Value()), ", ") + ")"
 	case c.StatusNow() == bos.StatusStable && c.Error.Value() == "" && !c.Enabled.Value():
 		return ""
 	case c.Error.Value() != "":
 		return c.Error.Value()
 	}
-	return fmt.Sprintf("%s; its status is %s", reasonNoError, c.StatusNow())
+	return fmt.Sprintf("no error is shown (%s)", c.StatusNow())
 }
 
 // untrue says how a node is not as BOS says that it is; empty if it is.
@@ -186,7 +183,7 @@ func reported(faults map[string]sim.Fault, operations []Operation) []Fault {
 		for i := range texts {
 			texts[i] = names[i] + " " + texts[i]
 		}
-		out = append(out, Fault{Node: id, Injected: describe(faults[id]), Reported: strings.Join(texts, "; ")})
+		out = append(out, Fault{Node: id, Injected: describe(faults[id]), Reported: strings.Join(texts, "; "), Reports: texts})
 	}
 	return out
 }
@@ -212,14 +209,17 @@ func (r Report) WriteJSON(w io.Writer) error {
 func (r Report) Err() error {
 	var faults []string
 	for _, op := range r.Operations {
-		n := 0
+		n, first := 0, ""
 		for _, o := range op.Outcomes {
 			if !o.OK && !o.Expected {
+				if n == 0 {
+					first = o.Node + " " + o.String()
+				}
 				n++
 			}
 		}
 		if n > 0 {
-			faults = append(faults, fmt.Sprintf("%s: %d nodes failed that could have succeeded", op.Operation, n))
+			faults = append(faults, fmt.Sprintf("%s: %d node(s) failed that could have succeeded, the first: %s", op.Operation, n, first))
 		}
 	}
 	if n := len(r.Violations); n > 0 {

@@ -150,7 +150,7 @@ func (r Report) WriteSummary(w io.Writer) error {
 		b.WriteString("\nWhat was injected, and what BOS reported\n")
 	}
 	for _, f := range foldFaults(r.Faults) {
-		fmt.Fprintf(&b, "  %s: %s\n      %s\n", f.Node, f.Injected, strings.ReplaceAll(f.Reported, "; ", "\n      "))
+		fmt.Fprintf(&b, "  %s: %s\n      %s\n", f.Node, f.Injected, strings.Join(f.Reports, "\n      "))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -160,18 +160,17 @@ func (r Report) WriteSummary(w io.Writer) error {
 func foldFaults(faults []Fault) []Fault {
 	type key struct{ injected, reported string }
 	nodes := map[key][]string{}
-	var keys []key
+	var out []Fault
 	for _, f := range faults {
 		k := key{f.Injected, f.Reported}
 		if nodes[k] == nil {
-			keys = append(keys, k)
+			out = append(out, f)
 		}
 		nodes[k] = append(nodes[k], f.Node)
 	}
-	slices.SortStableFunc(keys, func(a, b key) int { return strings.Compare(a.injected, b.injected) })
-	out := make([]Fault, 0, len(keys))
-	for _, k := range keys {
-		out = append(out, Fault{xname.Fold(nodes[k]), k.injected, k.reported})
+	for i, f := range out {
+		out[i].Node = xname.Fold(nodes[key{f.Injected, f.Reported}])
 	}
+	slices.SortStableFunc(out, func(a, b Fault) int { return strings.Compare(a.Injected, b.Injected) })
 	return out
 }

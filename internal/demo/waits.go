@@ -18,6 +18,9 @@ type waits struct {
 	// stuck is how long nothing may change about a node until it is given up:
 	// longer than any of the others.
 	stuck time.Duration
+	// held is how long somebody else holds a node: not as long as the first
+	// operation takes where nodes are broken.
+	held time.Duration
 }
 
 // What the slowest hardware takes that still makes it, before scaling: with a
@@ -48,7 +51,7 @@ func waitsFor(nodes int, scale float64, faults sim.FaultLevel) waits {
 	}
 	spare := time.Duration(float64(real) / scale)
 	w := waits{attempts: 2, on: slowestOn + spare, off: slowestOff + spare, boot: slowestBoot + spare}
-	w.stuck = max(w.on, w.off, w.boot) + slowestNothing
+	w.stuck, w.held = max(w.on, w.off, w.boot)+slowestNothing, w.on.Round(time.Second)
 	return w
 }
 

@@ -35,6 +35,8 @@ var (
 	markupRule = regexp.MustCompile(`<[^<>]*>?`)
 	// The target of a request, with its method if it stands before it.
 	urlRule = regexp.MustCompile(`(?i)(\b(get|head|post|put|patch|delete)\s+)?["']?[a-z0-9+.-]*://[^\s"'<>)\]]*["']?:?`)
+	// What Go's client adds about its own state to a time-out.
+	waitingRule = regexp.MustCompile(` ?\((Client\.Timeout|Client\.Timeout or context cancellation|context deadline exceeded) (exceeded )?while (awaiting headers|reading body)\)`)
 	// The Go network stack's descriptions of an address.
 	networkRule = regexp.MustCompile(`(?i)\b((dial|read|write|listen) (tcp|udp|unix|ip)\w*:?|lookup \S+( on \S+)?|\S+->\S+)`)
 	addressRule = regexp.MustCompile(`(\b\d{1,3}(\.\d{1,3}){3}\b|\[[0-9a-fA-F:]*:[0-9a-fA-F:.]*\])(:\d+)?:?`)
@@ -72,6 +74,7 @@ func Clean(text string, redact ...string) string {
 	text = oneLine(text)
 	text = dumpRule.ReplaceAllString(text, gap)
 	text = goDecodeRule.ReplaceAllString(text, "wrong type in JSON: $2")
+	text = waitingRule.ReplaceAllString(text, "")
 	text = markupRule.ReplaceAllString(text, " ")
 	text = urlRule.ReplaceAllString(text, " ")
 	text = networkRule.ReplaceAllString(text, " ")

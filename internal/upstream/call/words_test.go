@@ -37,6 +37,7 @@ func TestWords(t *testing.T) {
 		{"no values", "", "Need a mac=, name=, or nid= parameter", "Need a mac=, name=, or nid= parameter"},
 		{"mac", "", "Unknown MAC 00:11:22:33:44:55 architecture x86", "Unknown MAC 00:11:22:33:44:55 architecture x86"},
 		{"Go's network", "", `POST https://127.0.0.63/redfish/v1/Systems/Node0 giving up after 4 attempt(s): Post "https://127.0.0.63/redfish/v1": dial tcp 127.0.0.63:443: connect: connection refused`, "giving up after 4 attempt(s): connect: connection refused"},
+		{"Go's time-out", "", `POST https://x1c0s0b0/redfish giving up after 4 attempt(s): Post "https://x1c0s0b0/redfish": context deadline exceeded (Client.Timeout exceeded while awaiting headers)`, "giving up after 4 attempt(s): context deadline exceeded"},
 		{"Go's resolver", "", "Get \"http://cray-smd/hsm\": dial tcp: lookup cray-smd on 10.16.0.10:53: no such host", "no such host"},
 		{"addresses", "", "read tcp 10.0.0.1:1->[fd00::1]:80: reset by api-gw-service-nmn.local:443, cray-smd:27779, [::1]", "reset by"},
 		{"Go's decoder", "", "Bad Request: json: cannot unmarshal string into Go struct field BootParams.hosts of type []string", "Bad Request: wrong type in JSON: string"},
