@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"sync"
@@ -44,10 +45,16 @@ func (p *program) runDemo(ctx context.Context, cfg *config.Config) error {
 	if cfg.Output == config.FormatJSON {
 		out = p.stderr
 	}
+	log, level, shut, err := p.demoLog(cfg)
+	if err != nil {
+		return err
+	}
+	defer shut()
 	show, leave := p.display(out)
 	defer leave()
 	d, err := demo.Start(ctx, demo.Config{
 		Nodes: cfg.Nodes, Seed: cfg.Seed, TimeScale: cfg.TimeScale, Faults: cfg.Faults, Version: version(), Show: show,
+		Log: log, Level: level,
 	})
 	if err != nil {
 		return err
@@ -66,6 +73,20 @@ func (p *program) runDemo(ctx context.Context, cfg *config.Config) error {
 		}
 	}
 	return errors.Join(err, d.Close())
+}
+
+// demoLog opens the log of a demonstration; nil if there is to be none. shut
+// closes it.
+func (p *program) demoLog(cfg *config.Config) (log *slog.Logger, level *slog.LevelVar, shut func(), err error) {
+	if cfg.LogFile == "" {
+		return nil, nil, func() {}, nil
+	}
+	f, err := os.Create(cfg.LogFile) //nolint:gosec // the one who starts the process says which
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("make the log: %w", err)
+	}
+	level = &slog.LevelVar{}
+	return slog.New(slog.NewTextHandler(f, &slog.HandlerOptions{Level: level})), level, func() { _ = f.Close() }, nil
 }
 
 // display chooses how progress is shown: on a terminal in place, elsewhere line

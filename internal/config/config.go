@@ -113,7 +113,9 @@ type Config struct {
 
 	// Output is text or json.
 	Output string
-	Keep   bool
+	// LogFile gets the log of a demonstration; "" is none.
+	LogFile string
+	Keep    bool
 
 	groups  []Group
 	flags   *pflag.FlagSet

@@ -195,6 +195,7 @@ func (c *Config) siteSettings() []*setting {
 			text(&c.SiteListen), nil, c.checkSiteListen},
 		{GroupSiteServer, "report-url", "base `URL` of the BOS that simulated nodes report to", address(&c.ReportURL), nil, checkURL(&c.ReportURL)},
 		{GroupDemo, "output", "`format` of the result, text or json", text(&c.Output), nil, oneOf(&c.Output, FormatText, FormatJSON)},
+		{GroupDemo, "log-file", "`file` that gets the log of everything; without it nothing is logged", text(&c.LogFile), nil, printable(&c.LogFile)},
 		{GroupDemo, "keep", "serve on after the demonstration", boolean(&c.Keep), nil, nil},
 	}
 }

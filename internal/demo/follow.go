@@ -4,14 +4,12 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"sync"
 	"time"
 
 	"bos/internal/bos"
-	"bos/internal/client"
 	"bos/internal/sim"
 )
 
@@ -20,14 +18,8 @@ import (
 func (d *Demo) carryOut(ctx context.Context, index int, s step) (Operation, error) {
 	d.show(func(p *Progress) { p.begin(index) })
 	begun := time.Now()
-	body, err := json.Marshal(map[string]string{
-		"name": s.session, "operation": string(s.operation), "template_name": s.template,
-	})
-	if err != nil {
+	if err := d.createSession(ctx, s); err != nil {
 		return Operation{}, err
-	}
-	if _, err := d.client.CreateSession(ctx, body); err != nil {
-		return Operation{}, fmt.Errorf("create the session: %w", err)
 	}
 	meter := d.measure(begun)
 	defer meter.stop()
@@ -79,14 +71,6 @@ func (d *Demo) follow(ctx context.Context, index int, s step, log *tracker, mete
 			return err
 		}
 	}
-}
-
-func (d *Demo) session(ctx context.Context, name string) (bos.Session, error) {
-	raw, err := d.client.Session(ctx, name)
-	if err != nil {
-		return bos.Session{}, fmt.Errorf("ask for the session: %w", err)
-	}
-	return client.Decode[bos.Session](raw)
 }
 
 // meter measures for how much of an operation the simulated hardware was at

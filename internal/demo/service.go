@@ -5,7 +5,9 @@ package demo
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -63,6 +65,71 @@ const (
 
 func pauseAfter(look time.Duration) time.Duration { return max(shortestPause, pauseShare*look) }
 
+// impatience is how long BOS may say that it can't answer now.
+const impatience = 30 * time.Second
+
+// patiently repeats a request for as long as BOS says that it can't answer now,
+// which it does rather than give an answer that is out of date. again says that
+// it is not the first time.
+func patiently(ctx context.Context, ask func(again bool) error) error {
+	begun := time.Now()
+	for again := false; ; again = true {
+		err := ask(again)
+		if statusOf(err) != http.StatusServiceUnavailable || time.Since(begun) > impatience {
+			return err
+		}
+		if err := pause(ctx, shortestPause); err != nil {
+			return err
+		}
+	}
+}
+
+// statusOf returns the HTTP status of an answer that is an error; 0 for any
+// other error.
+func statusOf(err error) int {
+	var p *client.Problem
+	if errors.As(err, &p) {
+		return p.Status
+	}
+	return 0
+}
+
+// createSession starts an operation.
+func (d *Demo) createSession(ctx context.Context, s step) error {
+	body, err := json.Marshal(map[string]string{
+		"name": s.session, "operation": string(s.operation), "template_name": s.template,
+	})
+	if err != nil {
+		return err
+	}
+	err = patiently(ctx, func(again bool) error {
+		_, err := d.client.CreateSession(ctx, body)
+		if again && statusOf(err) == http.StatusConflict {
+			return nil // it was created, and only the answer was missing
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("create the session: %w", err)
+	}
+	return nil
+}
+
+// session returns a session.
+func (d *Demo) session(ctx context.Context, name string) (session bos.Session, err error) {
+	err = patiently(ctx, func(bool) error {
+		raw, err := d.client.Session(ctx, name)
+		if err == nil {
+			session, err = client.Decode[bos.Session](raw)
+		}
+		return err
+	})
+	if err != nil {
+		return session, fmt.Errorf("ask for the session: %w", err)
+	}
+	return session, nil
+}
+
 // discovered waits until BOS knows every node of the site.
 func (d *Demo) discovered(ctx context.Context) error {
 	want := len(d.nodes) + len(d.site.OtherNodes())
@@ -88,7 +155,11 @@ func (d *Demo) setOptions(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.client.PatchOptions(ctx, body); err != nil {
+	err = patiently(ctx, func(bool) error {
+		_, err := d.client.PatchOptions(ctx, body)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("set the options: %w", err)
 	}
 	d.show(func(p *Progress) { p.Options = d.waits.String() })
@@ -109,7 +180,11 @@ func (d *Demo) putTemplates(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := d.client.PutTemplate(ctx, s.template, body); err != nil {
+		err = patiently(ctx, func(bool) error {
+			_, err := d.client.PutTemplate(ctx, s.template, body)
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("put session template %s: %w", s.template, err)
 		}
 	}
@@ -117,19 +192,22 @@ func (d *Demo) putTemplates(ctx context.Context) error {
 }
 
 // components lists components.
-func (d *Demo) components(ctx context.Context, filter url.Values) ([]bos.Component, error) {
-	stream, err := d.client.Components(ctx, filter)
-	if err != nil {
-		return nil, err
-	}
-	var out []bos.Component
-	for c, err := range client.Each[bos.Component](stream) {
+func (d *Demo) components(ctx context.Context, filter url.Values) (out []bos.Component, err error) {
+	err = patiently(ctx, func(bool) error {
+		stream, err := d.client.Components(ctx, filter)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		out = append(out, c)
-	}
-	return out, nil
+		out = nil
+		for c, err := range client.Each[bos.Component](stream) {
+			if err != nil {
+				return err
+			}
+			out = append(out, c)
+		}
+		return nil
+	})
+	return out, err
 }
 
 // pageSize is how many components that are in flight one look shows.
@@ -137,8 +215,7 @@ const pageSize = 500
 
 // look is what BOS says of a session at one moment.
 type look struct {
-	status  bos.ExtendedStatus
-	session bos.Session
+	status bos.ExtendedStatus
 	// inFlight are components that BOS still drives, those after the id from up
 	// to the last one; whole says that there are no further ones.
 	inFlight []bos.Component
@@ -154,10 +231,13 @@ type look struct {
 func (d *Demo) look(ctx context.Context, session, after string) (look, error) {
 	begun := time.Now()
 	l := look{from: after}
-	raw, err := d.client.SessionStatus(ctx, session)
-	if err == nil {
-		l.status, err = client.Decode[bos.ExtendedStatus](raw)
-	}
+	err := patiently(ctx, func(bool) error {
+		raw, err := d.client.SessionStatus(ctx, session)
+		if err == nil {
+			l.status, err = client.Decode[bos.ExtendedStatus](raw)
+		}
+		return err
+	})
 	if err != nil {
 		return l, fmt.Errorf("ask for the status of the session: %w", err)
 	}
@@ -181,9 +261,15 @@ func (d *Demo) look(ctx context.Context, session, after string) (look, error) {
 
 // cancel has BOS stop driving components, as an administrator would.
 func (d *Demo) cancel(ctx context.Context, ids []string) error {
-	stream, err := d.client.PatchComponents(ctx, ids, json.RawMessage(`{"enabled":false}`), true)
+	err := patiently(ctx, func(bool) error {
+		stream, err := d.client.PatchComponents(ctx, ids, json.RawMessage(`{"enabled":false}`), true)
+		if err == nil {
+			err = stream.Close()
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("cancel components: %w", err)
 	}
-	return stream.Close()
+	return nil
 }

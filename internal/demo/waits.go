@@ -51,7 +51,7 @@ func waitsFor(nodes int, scale float64, faults sim.FaultLevel) waits {
 	}
 	spare := time.Duration(float64(real) / scale)
 	w := waits{attempts: 2, on: slowestOn + spare, off: slowestOff + spare, boot: slowestBoot + spare}
-	w.stuck, w.held = max(w.on, w.off, w.boot)+slowestNothing, w.on.Round(time.Second)
+	w.stuck, w.held = max(w.on, w.off, w.boot)+spare+slowestNothing, w.on.Round(time.Second)
 	return w
 }
 

@@ -62,6 +62,9 @@ var (
 // records and names of types. Each of redact is taken out wherever it occurs,
 // if it has at least 8 bytes.
 func Clean(text string, redact ...string) string {
+	if text == "" {
+		return ""
+	}
 	text = strings.ToValidUTF8(text, "")
 	for _, secret := range redact {
 		if len(secret) >= minRedact {
