@@ -96,7 +96,7 @@ func (t Txn) Check() error {
 }
 
 // Fence names a leadership: the key that holds it and the revision at which
-// that was created.
+// that was written.
 type Fence struct {
 	Key      string
 	Revision int64

@@ -31,27 +31,46 @@ const (
 type Engine struct {
 	client   *clientv3.Client
 	server   *embed.Etcd // nil for a cluster outside of this process
+	quorum   *quorum     // nil for a cluster outside of this process
 	leaseTTL time.Duration
 	log      *slog.Logger
 
 	// ctx ends with Close; every watch and leadership hangs on it.
-	ctx    context.Context
-	cancel context.CancelFunc
-	leases *leases
+	ctx       context.Context
+	cancel    context.CancelFunc
+	leases    *leases
+	electoral *electoral
 }
 
 func newEngine(client *clientv3.Client, server *embed.Etcd, ttl time.Duration, log *slog.Logger) *Engine {
 	e := &Engine{client: client, server: server, leaseTTL: ttl, log: log}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.leases = &leases{engine: e}
+	e.electoral = newElectoral(e)
+	if server != nil {
+		e.quorum = watchQuorum(e.ctx, server, log)
+	}
 	return e
 }
 
-// request derives the context of one request.
-func (e *Engine) request(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+// request derives the context of one request; the error says that there is no
+// use in trying.
+func (e *Engine) request(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if err := e.ended(ctx); err != nil {
+		return nil, nil, err
+	}
+	rctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	stop := context.AfterFunc(e.ctx, cancel)
-	return ctx, func() { stop(); cancel() }
+	done := func() { stop(); cancel() }
+	if e.quorum == nil {
+		// A member of a cluster outside says at once that it is cut off.
+		return clientv3.WithRequireLeader(rctx), done, nil
+	}
+	if err := e.quorum.await(rctx); err != nil {
+		done()
+		return nil, nil, e.wrap(ctx, err)
+	}
+	return rctx, done, nil
 }
 
 // wrap turns what etcd says into what the store's users expect. ctx is the
@@ -62,6 +81,9 @@ func (e *Engine) wrap(ctx context.Context, err error) error {
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if bos.IsUnavailable(err) {
+		return err
 	}
 	switch {
 	case errors.Is(err, rpctypes.ErrNoSpace):
@@ -77,7 +99,10 @@ func (e *Engine) wrap(ctx context.Context, err error) error {
 
 // Get implements [store.Engine].
 func (e *Engine) Get(ctx context.Context, key string) (store.KV, error) {
-	rctx, done := e.request(ctx)
+	rctx, done, err := e.request(ctx)
+	if err != nil {
+		return store.KV{}, err
+	}
 	defer done()
 	resp, err := e.client.Get(rctx, key)
 	if err != nil {
@@ -122,7 +147,10 @@ func (e *Engine) List(ctx context.Context, prefix string) ([]store.KV, int64, er
 }
 
 func (e *Engine) page(ctx context.Context, from string, opts []clientv3.OpOption) (*clientv3.GetResponse, error) {
-	rctx, done := e.request(ctx)
+	rctx, done, err := e.request(ctx)
+	if err != nil {
+		return nil, err
+	}
 	defer done()
 	return e.client.Get(rctx, from, opts...)
 }
@@ -138,7 +166,7 @@ func (e *Engine) Commit(ctx context.Context, txn store.Txn) (int64, error) {
 		looks    []clientv3.Op
 	)
 	if f := txn.Fence; f != nil {
-		compares = append(compares, clientv3.Compare(clientv3.CreateRevision(f.Key), "=", f.Revision))
+		compares = append(compares, clientv3.Compare(clientv3.ModRevision(f.Key), "=", f.Revision))
 	}
 	for _, op := range txn.Ops {
 		if op.Expect != store.AnyRevision {
@@ -151,7 +179,10 @@ func (e *Engine) Commit(ctx context.Context, txn store.Txn) (int64, error) {
 			writes = append(writes, clientv3.OpPut(op.Key, string(op.Value)))
 		}
 	}
-	rctx, done := e.request(ctx)
+	rctx, done, err := e.request(ctx)
+	if err != nil {
+		return 0, err
+	}
 	defer done()
 	resp, err := e.client.Txn(rctx).If(compares...).Then(writes...).Else(looks...).Commit()
 	if err != nil {
@@ -198,7 +229,10 @@ func (e *Engine) Revision(ctx context.Context) (int64, error) {
 	if revision, ok := e.LocalRevision(); ok {
 		return revision, ctx.Err()
 	}
-	rctx, done := e.request(ctx)
+	rctx, done, err := e.request(ctx)
+	if err != nil {
+		return 0, err
+	}
 	defer done()
 	// A linearizable read of a key that is never written.
 	resp, err := e.client.Get(rctx, store.Root+"nothing", clientv3.WithCountOnly())
@@ -214,7 +248,10 @@ func (e *Engine) alone() bool {
 
 // Compact forgets the history before a revision.
 func (e *Engine) Compact(ctx context.Context, revision int64) error {
-	rctx, done := e.request(ctx)
+	rctx, done, err := e.request(ctx)
+	if err != nil {
+		return err
+	}
 	defer done()
 	if _, err := e.client.Compact(rctx, revision); err != nil && !errors.Is(err, rpctypes.ErrCompacted) {
 		return e.wrap(ctx, err)
@@ -228,7 +265,10 @@ func (e *Engine) Size(ctx context.Context) (total, inUse int64, err error) {
 		b := e.server.Server.Backend()
 		return b.Size(), b.SizeInUse(), nil
 	}
-	rctx, done := e.request(ctx)
+	rctx, done, err := e.request(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
 	defer done()
 	for _, endpoint := range e.client.Endpoints() {
 		resp, err := e.client.Status(rctx, endpoint)
@@ -240,13 +280,22 @@ func (e *Engine) Size(ctx context.Context) (total, inUse int64, err error) {
 	return total, inUse, nil
 }
 
+// stop ends everything that this process does with the store.
+func (e *Engine) stop() {
+	e.cancel()
+	e.electoral.close()
+	if e.quorum != nil {
+		<-e.quorum.done
+	}
+}
+
 // Close implements [store.Engine].
 func (e *Engine) Close() error {
 	if e.ctx.Err() != nil {
 		return nil //nolint:nilerr // it was closed before
 	}
 	e.leases.close()
-	e.cancel()
+	e.stop()
 	err := e.client.Close()
 	if e.server != nil {
 		e.server.Close()

@@ -16,7 +16,18 @@ import (
 	"bos/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// What members say to each other ends some time after them, or with the
+	// process: etcd does not wait for it.
+	var ignored []goleak.Option
+	for _, f := range []string{
+		"net/http.(*persistConn).readLoop", "net/http.(*persistConn).writeLoop",
+		"net/http.(*conn).serve", "net/http.(*connReader).backgroundRead",
+	} {
+		ignored = append(ignored, goleak.IgnoreAnyFunction(f))
+	}
+	goleak.VerifyTestMain(m, ignored...)
+}
 
 func open(t *testing.T, dir string) *etcd.Engine {
 	t.Helper()

@@ -4,193 +4,338 @@ package etcd
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/client/v3/concurrency"
 
 	"bos/internal/bos"
 	"bos/internal/store"
 )
 
-// leases holds the one lease under which this process leads in whatever roles
-// it has. A lease that was lost is replaced at the next campaign.
-type leases struct {
+// The documents of elections. That of a role holds the name of the lease under
+// which it is led, and is written once for each leadership: the revision of that
+// write is the fence. That of a lease says that its holder lives; its name
+// begins with the holder's.
+const leasePrefix = store.PrefixLeaders + "lease/"
+
+func roleKey(role string) string  { return store.PrefixLeaders + role }
+func leaseKey(name string) string { return leasePrefix + name }
+
+// electoral is what is known of the elections: who leads, whose leases there
+// are, and when each lease was last seen to change.
+type electoral struct {
 	engine *Engine
-	mu     sync.Mutex
-	now    *lease
-	closed bool
+	start  sync.Once
+	done   chan struct{}
+	// cleared says that former leaderships of this member were ended.
+	cleared bool
+
+	mu sync.Mutex
+	// revision is that up to which everything has been seen; 0 means nothing.
+	revision int64
+	roles    map[string]office
+	leases   map[string]sign
+	// changed is closed, and replaced, when something happens.
+	changed chan struct{}
+	// refresh asks for the documents to be read anew.
+	refresh chan struct{}
 }
 
-// lease is a lease that is kept alive, and until when it surely is.
-type lease struct {
-	session *concurrency.Session
-	cancel  context.CancelFunc
-	stopped chan struct{}
-
-	mu    sync.Mutex
-	until time.Time
+// office is under which lease a role is led, since which revision.
+type office struct {
+	lease    string
+	revision int64
 }
 
-// get returns the current lease, or a new one.
-func (l *leases) get(ctx context.Context) (*lease, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return nil, bos.Unavailable("store", context.Canceled)
+// sign is a sign of life: a revision of a lease and when it was first seen here.
+type sign struct {
+	revision int64
+	at       time.Time
+}
+
+func newElectoral(e *Engine) *electoral {
+	return &electoral{
+		engine: e, done: make(chan struct{}), roles: map[string]office{}, leases: map[string]sign{},
+		changed: make(chan struct{}), refresh: make(chan struct{}, 1),
 	}
-	if l.now != nil && l.now.alive() {
-		return l.now, nil
+}
+
+// close waits for the end of what watches the elections, once the engine's
+// context has ended.
+func (c *electoral) close() {
+	c.start.Do(func() { close(c.done) })
+	<-c.done
+}
+
+// watch begins to follow the elections, if that has not begun.
+func (c *electoral) watch() {
+	c.start.Do(func() {
+		go func() {
+			defer close(c.done)
+			c.run(c.engine.ctx)
+		}()
+	})
+}
+
+const (
+	// electoralPause is how long to wait before an election is looked at or tried
+	// again.
+	electoralPause = 200 * time.Millisecond
+	// awayPause is how long a candidate waits when the store was away.
+	awayPause = time.Second
+)
+
+func (c *electoral) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := c.follow(ctx); err != nil && ctx.Err() == nil {
+			c.engine.log.Debug("the elections can't be followed at the moment", slog.Any("error", err))
+		}
+		select {
+		case <-time.After(electoralPause):
+		case <-ctx.Done():
+		}
 	}
-	if l.now != nil {
-		l.now.stop()
-		l.now = nil
+}
+
+// follow reads the documents and applies what happens to them until that ends
+// or somebody asks for them to be read anew.
+func (c *electoral) follow(ctx context.Context) error {
+	if !c.cleared && c.engine.server != nil {
+		if err := c.engine.dropFormer(ctx); err != nil {
+			return err
+		}
 	}
-	fresh, err := l.engine.newLease(ctx)
+	c.cleared = true
+	kvs, revision, err := c.engine.List(ctx, store.PrefixLeaders)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("read who leads: %w", err)
 	}
-	l.now = fresh
-	return fresh, nil
-}
-
-func (l *leases) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.closed = true
-	if l.now == nil {
-		return
-	}
-	l.now.stop()
-	// Whoever waits for these roles need not wait for the lease to run out.
-	_ = l.now.session.Close()
-	l.now = nil
-}
-
-func (e *Engine) newLease(ctx context.Context) (*lease, error) {
-	rctx, done := e.request(ctx)
-	defer done()
-	granted := time.Now()
-	resp, err := e.client.Grant(rctx, int64(e.leaseTTL.Seconds()))
+	c.load(kvs, revision)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w, err := c.engine.Watch(ctx, store.PrefixLeaders, revision)
 	if err != nil {
-		return nil, e.wrap(ctx, err)
+		return fmt.Errorf("watch who leads: %w", err)
 	}
-	lctx, cancel := context.WithCancel(e.ctx)
-	session, err := concurrency.NewSession(e.client, concurrency.WithLease(resp.ID), concurrency.WithContext(lctx))
-	if err != nil {
-		cancel()
-		return nil, e.wrap(ctx, err)
-	}
-	l := &lease{session: session, cancel: cancel, stopped: make(chan struct{})}
-	l.extend(granted, time.Duration(resp.TTL)*time.Second)
-	go e.keepAlive(lctx, l)
-	return l, nil
-}
-
-// keepAlive renews the lease three times within its life and notes until when
-// it surely lives: from the moment at which a renewal that succeeded was sent.
-func (e *Engine) keepAlive(ctx context.Context, l *lease) {
-	defer close(l.stopped)
-	ticker := time.NewTicker(e.leaseTTL / 3)
-	defer ticker.Stop()
 	for {
 		select {
+		case batch, ok := <-w.C():
+			if !ok {
+				return w.Err()
+			}
+			c.apply(batch)
+		case <-c.refresh:
+			return nil
 		case <-ctx.Done():
-			return
-		case <-l.session.Done():
-			return
-		case <-ticker.C:
+			return ctx.Err()
 		}
-		rctx, cancel := context.WithTimeout(ctx, e.leaseTTL/2)
-		sent := time.Now()
-		resp, err := e.client.KeepAliveOnce(rctx, l.session.Lease())
-		cancel()
-		if err != nil {
+	}
+}
+
+func (c *electoral) load(kvs []store.KV, revision int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := c.leases
+	c.roles, c.leases = map[string]office{}, map[string]sign{}
+	for _, kv := range kvs {
+		c.set(kv)
+		if old, ok := known[kv.Key]; ok && old.revision == kv.Revision {
+			// It was seen before, and has not changed since.
+			c.leases[kv.Key] = old
+		}
+	}
+	c.moved(revision)
+}
+
+func (c *electoral) apply(batch store.Batch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, event := range batch.Events {
+		if !event.Deleted {
+			c.set(event.KV)
 			continue
 		}
-		l.extend(sent, time.Duration(resp.TTL)*time.Second)
+		delete(c.roles, event.Key)
+		delete(c.leases, event.Key)
 	}
+	c.moved(batch.Revision)
 }
 
-// safety is how long before its end a lease no longer counts as alive, so that
-// what was begun under it is over when somebody else may lead.
-const safety = 200 * time.Millisecond
-
-func (l *lease) extend(from time.Time, ttl time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.until = from.Add(ttl - safety)
+func (c *electoral) set(kv store.KV) {
+	if strings.HasPrefix(kv.Key, leasePrefix) {
+		c.leases[kv.Key] = sign{kv.Revision, time.Now()}
+		return
+	}
+	c.roles[kv.Key] = office{string(kv.Value), kv.Revision}
 }
 
-func (l *lease) alive() bool {
+func (c *electoral) moved(revision int64) {
+	c.revision = max(c.revision, revision)
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// anew asks for the documents to be read anew: what was known did not hold.
+func (c *electoral) anew() {
 	select {
-	case <-l.session.Done():
-		return false
+	case c.refresh <- struct{}{}:
 	default:
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	// Both times carry Go's monotonic reading: a process that was stopped for
-	// longer than the lease sees that.
-	return time.Now().Before(l.until)
 }
 
-func (l *lease) stop() {
-	l.cancel()
-	<-l.stopped
+// outlook is what a candidate for a role has to know.
+type outlook struct {
+	known bool
+	// now is who leads; the zero value if nobody does.
+	now office
+	// sign is the last sign of life under that lease; revision 0 if the lease is
+	// gone.
+	sign sign
+	// changed is closed when something happens.
+	changed <-chan struct{}
 }
 
-type leadership struct {
-	engine   *Engine
-	lease    *lease
-	election *concurrency.Election
-	fence    store.Fence
-	lost     chan struct{}
-	once     sync.Once
+func (c *electoral) look(role string) outlook {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.roles[roleKey(role)]
+	return outlook{known: c.revision > 0, now: now, sign: c.leases[leaseKey(now.lease)], changed: c.changed}
+}
+
+// vacant returns how long to wait until the role may be taken; 0 is now.
+func (o outlook) vacant(ttl time.Duration) time.Duration {
+	if o.now.revision == 0 || o.sign.revision == 0 {
+		return 0
+	}
+	return max(0, ttl-time.Since(o.sign.at))
 }
 
 // Campaign implements [store.Engine].
 func (e *Engine) Campaign(ctx context.Context, role, holder string) (store.Leadership, error) {
-	l, err := e.leases.get(ctx)
+	e.electoral.watch()
+	for {
+		if err := e.ended(ctx); err != nil {
+			return nil, err
+		}
+		o := e.electoral.look(role)
+		wait := electoralPause
+		if o.known {
+			wait = o.vacant(e.leaseTTL)
+		}
+		if o.known && wait == 0 {
+			won, err := e.stand(ctx, role, holder, o)
+			if won != nil {
+				return won, nil
+			}
+			// Somebody was faster, what was known is old, or the store is away.
+			e.log.Debug("a campaign failed and is tried again", slog.String("role", role), slog.Any("error", err))
+			e.electoral.anew()
+			wait = electoralPause
+			if !bos.IsConflict(err) {
+				wait = awayPause
+			}
+			o.changed = nil
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-o.changed:
+		case <-timer.C:
+		case <-ctx.Done():
+		case <-e.ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// ended returns why nothing can be asked for any more.
+func (e *Engine) ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := e.ctx.Err(); err != nil {
+		return bos.Unavailable("store", err)
+	}
+	return nil
+}
+
+// stand takes a role that is vacant: nobody leads in it, or the one that did has
+// given no sign of life for the time of a lease. In the latter case the lease
+// goes, so that the former leader can't renew it.
+func (e *Engine) stand(ctx context.Context, role, holder string, o outlook) (store.Leadership, error) {
+	l, err := e.leases.take(ctx, holder)
 	if err != nil {
 		return nil, err
 	}
-	cctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(e.ctx, cancel)()
-	// A candidate whose lease ends would wait for ever.
-	defer context.AfterFunc(l.session.Ctx(), cancel)()
-
-	election := concurrency.NewElection(l.session, store.PrefixLeaders+role)
-	if err := election.Campaign(cctx, holder); err != nil {
+	key := roleKey(role)
+	compares := []clientv3.Cmp{
+		clientv3.Compare(clientv3.ModRevision(key), "=", o.now.revision),
+		clientv3.Compare(clientv3.CreateRevision(l.key), "=", l.created),
+	}
+	writes := []clientv3.Op{clientv3.OpPut(key, l.name)}
+	if o.now.revision != 0 {
+		former := leaseKey(o.now.lease)
+		compares = append(compares, clientv3.Compare(clientv3.ModRevision(former), "=", o.sign.revision))
+		writes = append(writes, clientv3.OpDelete(former))
+	}
+	rctx, done, err := e.request(ctx)
+	if err != nil {
+		e.leases.drop(context.WithoutCancel(ctx), l)
+		return nil, err
+	}
+	defer done()
+	resp, err := e.client.Txn(rctx).If(compares...).Then(writes...).Commit()
+	if err != nil {
+		// It may have been done all the same; then the lease's end ends it.
+		e.leases.abandon(context.WithoutCancel(ctx), l)
 		return nil, e.wrap(ctx, err)
 	}
+	if !resp.Succeeded {
+		e.leases.drop(context.WithoutCancel(ctx), l)
+		return nil, &store.ConflictError{Keys: []string{key}}
+	}
 	won := &leadership{
-		engine: e, lease: l, election: election, lost: make(chan struct{}),
-		fence: store.Fence{Key: election.Key(), Revision: election.Rev()},
+		engine: e, lease: l, lost: make(chan struct{}),
+		fence: store.Fence{Key: key, Revision: resp.Header.Revision},
 	}
 	go won.watch()
 	return won, nil
 }
 
-// watch notices that the leadership's key is gone: the lease ran out, or an
-// administrator deleted it.
+type leadership struct {
+	engine *Engine
+	lease  *lease
+	fence  store.Fence
+	lost   chan struct{}
+	once   sync.Once
+	resign sync.Once
+}
+
+// watch notices that the leadership is over: somebody has taken the role, or an
+// administrator has deleted its document.
 func (l *leadership) watch() {
 	defer l.lose()
-	ctx, cancel := context.WithCancel(l.lease.session.Ctx())
-	defer cancel()
-	gone := l.engine.client.Watch(ctx, l.fence.Key, clientv3.WithRev(l.fence.Revision+1), clientv3.WithFilterPut())
+	c := l.engine.electoral
 	for {
+		c.mu.Lock()
+		changed := c.changed
+		over := c.revision >= l.fence.Revision && c.roles[l.fence.Key].revision != l.fence.Revision
+		c.mu.Unlock()
+		if over {
+			return
+		}
 		select {
+		case <-changed:
 		case <-l.lost:
 			return
-		case <-l.lease.session.Done():
+		case <-l.lease.gone:
 			return
-		case resp, ok := <-gone:
-			if !ok || len(resp.Events) > 0 {
-				return
-			}
+		case <-l.engine.ctx.Done():
+			return
 		}
 	}
 }
@@ -215,11 +360,46 @@ func (l *leadership) Lost() <-chan struct{} { return l.lost }
 
 // Resign implements [store.Leadership].
 func (l *leadership) Resign(ctx context.Context) error {
-	l.lose()
-	rctx, done := l.engine.request(ctx)
-	defer done()
-	if err := l.election.Resign(rctx); err != nil {
-		return l.engine.wrap(ctx, err)
+	var fault error
+	l.resign.Do(func() {
+		l.lose()
+		defer l.engine.leases.drop(ctx, l.lease)
+		rctx, done, err := l.engine.request(ctx)
+		if err != nil {
+			fault = err
+			return
+		}
+		defer done()
+		_, err = l.engine.client.Txn(rctx).
+			If(clientv3.Compare(clientv3.ModRevision(l.fence.Key), "=", l.fence.Revision)).
+			Then(clientv3.OpDelete(l.fence.Key)).
+			Commit()
+		fault = l.engine.wrap(ctx, err)
+	})
+	return fault
+}
+
+// dropFormer ends the leaderships that a process which died left behind: the
+// data of a member can be open in one process only, so that whoever led from
+// within the same member is gone.
+func (e *Engine) dropFormer(ctx context.Context) error {
+	kvs, _, err := e.List(ctx, store.PrefixLeaders)
+	if err != nil {
+		return fmt.Errorf("look for former leaders: %w", err)
+	}
+	for _, kv := range kvs {
+		name, isLease := strings.CutPrefix(kv.Key, leasePrefix)
+		if !isLease {
+			name = string(kv.Value)
+		}
+		if !strings.HasPrefix(name, e.HolderPrefix()) {
+			continue
+		}
+		_, err := e.Commit(ctx, store.Txn{Ops: []store.Op{{Key: kv.Key, Delete: true, Expect: kv.Revision}}})
+		var conflict *store.ConflictError
+		if err != nil && !errors.As(err, &conflict) {
+			return fmt.Errorf("end the leadership of a former process: %w", err)
+		}
 	}
 	return nil
 }

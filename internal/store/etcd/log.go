@@ -58,7 +58,8 @@ func (f *forwarder) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	for _, field := range append(append([]zapcore.Field{}, f.fields...), fields...) {
 		field.AddTo(enc)
 	}
-	attrs := []slog.Attr{slog.String("from", "etcd")}
+	attrs := make([]slog.Attr, 0, 1+len(enc.Fields))
+	attrs = append(attrs, slog.String("from", "etcd"))
 	for name, value := range enc.Fields {
 		attrs = append(attrs, slog.Any(name, value))
 	}

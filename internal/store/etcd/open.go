@@ -4,8 +4,6 @@ package etcd
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,16 +11,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.uber.org/zap"
-
-	"bos/internal/bos"
-	"bos/internal/store"
+	"go.uber.org/zap/zapcore"
 )
 
 // Embedded configures a store in this process.
@@ -34,10 +31,19 @@ type Embedded struct {
 	// demonstrations and tests; a store that may grow into a cluster needs the
 	// normal timing from its first day.
 	ThrowAway bool
-	// LeaseTTL is how long a leadership outlives a process that died; 0 means 5
-	// seconds. Whole seconds from 2 on (1 with ThrowAway).
+	// Member makes the store a member of a cluster, or one that others can join;
+	// nil is a store that is alone.
+	Member *Member
+	// Socket makes the store listen to commands on this host, in [SocketName].
+	Socket bool
+	// Recover makes a member that is left of a cluster whose majority is lost for
+	// ever the only member.
+	Recover bool
+	// LeaseTTL is how long a leadership outlives a process that died; 0 means 4
+	// seconds. It must be the same in all processes.
 	LeaseTTL time.Duration
-	// ReadyTimeout bounds the start; 0 means a minute.
+	// ReadyTimeout bounds the start of a store that is alone, and how long another
+	// process may have the data open; 0 means a minute.
 	ReadyTimeout time.Duration
 	Log          *slog.Logger
 }
@@ -47,49 +53,78 @@ const (
 	quota = 8 << 30
 	// keptRevisions is how much history a restart or a slow watch may ask for.
 	keptRevisions = "20000"
-	memberName    = "bos"
-	// memberURL names the only member; nothing listens there.
-	memberURL = "http://127.0.0.1:1"
+	loneName      = "bos"
+	// loneURL names a member that is alone; nothing listens there.
+	loneURL = "http://127.0.0.1:1"
+	// SocketName is the file in the data folder by which commands on the same
+	// host reach the store.
+	SocketName = "bosd.sock"
+	// maxSocketPath is how long the path of a socket may be on any system.
+	maxSocketPath = 103
 
-	defaultLeaseTTL     = 5 * time.Second
 	defaultReadyTimeout = time.Minute
 	defragThresholdMB   = 100
 )
 
-// config builds etcd's configuration: one member, reached in-process only.
-func (c Embedded) config() (*embed.Config, error) {
-	member, err := url.Parse(memberURL)
-	if err != nil {
-		return nil, fmt.Errorf("member URL: %w", err)
-	}
+// config builds etcd's configuration.
+func (c Embedded) config(fatal *fatalHook) (*embed.Config, error) {
 	cfg := embed.NewConfig()
-	cfg.Name = memberName
 	cfg.Dir = c.Dir
 	cfg.ListenPeerUrls, cfg.ListenClientUrls = nil, nil
-	cfg.AdvertisePeerUrls = []url.URL{*member}
-	cfg.AdvertiseClientUrls = []url.URL{*member}
-	cfg.InitialCluster = memberName + "=" + memberURL
-	// One member needs no long log for others to catch up from; it would only
-	// cost memory.
-	cfg.SnapshotCount = 1000
-	cfg.SnapshotCatchUpEntries = 100
 	cfg.QuotaBackendBytes = quota
 	cfg.AutoCompactionMode = "revision"
 	cfg.AutoCompactionRetention = keptRevisions
 	cfg.BootstrapDefragThresholdMegabytes = defragThresholdMB
+	cfg.EnableGRPCGateway = false
+	cfg.ForceNewCluster = c.Recover
 	if c.ThrowAway {
 		cfg.TickMs, cfg.ElectionMs = 10, 100
 		cfg.UnsafeNoFsync = true
 	}
-	logger, err := zap.NewProduction(zap.WrapCore(forwardTo(c.Log)))
+	logger, err := zap.NewProduction(zap.WrapCore(forwardTo(c.Log)), zap.WithFatalHook(fatal))
 	if err != nil {
 		return nil, fmt.Errorf("store's logger: %w", err)
 	}
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger)
+	if err := c.Member.configure(cfg); err != nil {
+		return nil, err
+	}
+	if path, err := c.socket(); err == nil && path != "" {
+		cfg.ListenClientUrls = append(cfg.ListenClientUrls, url.URL{Scheme: "unix", Path: path})
+	}
 	return cfg, nil
 }
 
-// OpenEmbedded starts a store in this process and waits until it serves.
+// socket returns the path of the socket for commands on this host; "" for none.
+func (c Embedded) socket() (string, error) {
+	if !c.Socket {
+		return "", nil
+	}
+	return SocketPath(c.Dir)
+}
+
+// SocketPath returns where a process that has a store in a folder listens to
+// commands. It is an error if the path is too long for a socket: then there is
+// none.
+func SocketPath(dir string) (string, error) {
+	path, err := filepath.Abs(filepath.Join(dir, SocketName))
+	if err != nil {
+		return "", fmt.Errorf("find the store's folder: %w", err)
+	}
+	if len(path) > maxSocketPath {
+		return "", fmt.Errorf("the path %s is too long for a socket; at most %d bytes are possible", path, maxSocketPath)
+	}
+	return path, nil
+}
+
+// HasData reports whether there is a store in a folder.
+func HasData(dir string) bool {
+	return wal.Exist(filepath.Join(dir, "member", "wal"))
+}
+
+// OpenEmbedded starts a store in this process and waits until it serves. A
+// member of a cluster waits for a majority of the others, for as long as ctx
+// lasts.
 func OpenEmbedded(ctx context.Context, c Embedded) (*Engine, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -103,44 +138,123 @@ func OpenEmbedded(ctx context.Context, c Embedded) (*Engine, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create the store's folder: %w", err)
 	}
-	cfg, err := c.config()
+	if c.Member != nil {
+		if err := c.Member.prepare(ctx, c.Dir, c.Log); err != nil {
+			return nil, err
+		}
+	}
+	fatal := &fatalHook{}
+	cfg, err := c.config(fatal)
 	if err != nil {
 		return nil, err
 	}
-	server, err := startServer(cfg, c.ReadyTimeout)
+	server, err := startServer(cfg, fatal, c.ReadyTimeout)
+	if err != nil && strings.Contains(err.Error(), "already been bootstrapped") {
+		err = fmt.Errorf("%w: its data was lost. Remove the member with bosd cluster remove, and let it join", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start the store in %s: %w", c.Dir, err)
 	}
-	select {
-	case <-server.Server.ReadyNotify():
-	case err := <-server.Err():
+	if err := c.await(ctx, server); err != nil {
 		server.Close()
-		return nil, fmt.Errorf("start the store in %s: %w", c.Dir, err)
-	case <-time.After(c.ReadyTimeout):
-		server.Close()
-		return nil, fmt.Errorf("the store in %s is not ready after %v", c.Dir, c.ReadyTimeout)
-	case <-ctx.Done():
-		server.Close()
-		return nil, ctx.Err()
+		return nil, err
 	}
 	e := newEngine(v3client.New(server.Server), server, c.LeaseTTL, c.Log)
-	if err := e.dropFormerLeases(ctx); err != nil {
-		return nil, errors.Join(err, e.Close())
+	if path, err := c.socket(); err != nil {
+		c.Log.Warn("commands on this host can't reach the store", slog.Any("reason", err))
+	} else if path != "" {
+		if err := os.Chmod(path, 0o600); err != nil {
+			return nil, errors.Join(fmt.Errorf("protect the store's socket: %w", err), e.Close())
+		}
+	}
+	if c.Member != nil {
+		if err := c.Member.settle(ctx, e); err != nil {
+			return nil, errors.Join(err, e.Close())
+		}
 	}
 	return e, nil
 }
 
+// awaitNotice is how often it is said that a member waits for the others.
+const awaitNotice = 10 * time.Second
+
+// await waits until a server is ready.
+func (c Embedded) await(ctx context.Context, server *embed.Etcd) error {
+	begun := time.Now()
+	ticker := time.NewTicker(min(awaitNotice, c.ReadyTimeout))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-server.Server.ReadyNotify():
+			return nil
+		case err := <-server.Err():
+			return fmt.Errorf("start the store in %s: %w", c.Dir, err)
+		case <-server.Server.StopNotify():
+			return fmt.Errorf("start the store in %s: %w", c.Dir, errStopped)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+		waited := time.Since(begun).Round(time.Second)
+		if c.Member == nil && waited >= c.ReadyTimeout {
+			return fmt.Errorf("the store in %s is not ready after %v", c.Dir, waited)
+		}
+		c.Log.Warn("the store waits for a majority of the members of its cluster", slog.Duration("for", waited))
+	}
+}
+
+// errStopped is why a member ends that nobody closed.
+var errStopped = errors.New("the member has stopped; it was removed from the cluster, or its data can't be used. " +
+	"If it was removed: empty its folder and let it join anew")
+
+// fatalError is what a fault that etcd can't go on after becomes while it starts.
+type fatalError struct{ text string }
+
+func (e fatalError) Error() string { return e.text }
+
+// fatalHook decides what happens when etcd finds that it can't go on, which it
+// has logged by then. While the store starts, the one who starts it gets the
+// reason. Later the process ends: what can't be written must not be
+// acknowledged.
+type fatalHook struct{ started atomic.Bool }
+
+// OnWrite implements [zapcore.CheckWriteHook].
+func (h *fatalHook) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) {
+	if h.started.Load() {
+		os.Exit(1)
+	}
+	texts := []string{entry.Message}
+	for _, f := range fields {
+		if err, ok := f.Interface.(error); ok && f.Type == zapcore.ErrorType {
+			texts = append(texts, err.Error())
+		}
+	}
+	panic(fatalError{strings.Join(texts, ": ")})
+}
+
 // startServer opens the data. Another process that has it open makes etcd wait
-// without a word; that is turned into an error.
-func startServer(cfg *embed.Config, timeout time.Duration) (*embed.Etcd, error) {
+// without a word, and data that is damaged makes it give up; both are turned
+// into errors.
+func startServer(cfg *embed.Config, fatal *fatalHook, timeout time.Duration) (*embed.Etcd, error) {
 	type result struct {
 		server *embed.Etcd
 		err    error
 	}
 	started := make(chan result, 1)
 	go func() {
-		server, err := embed.StartEtcd(cfg)
-		started <- result{server, err}
+		var r result
+		defer func() {
+			switch fault := recover().(type) {
+			case nil:
+			case fatalError:
+				r.err = fault
+			default:
+				panic(fault)
+			}
+			fatal.started.Store(true)
+			started <- r
+		}()
+		r.server, r.err = embed.StartEtcd(cfg)
 	}()
 	select {
 	case r := <-started:
@@ -155,29 +269,6 @@ func startServer(cfg *embed.Config, timeout time.Duration) (*embed.Etcd, error) 
 	}
 }
 
-// dropFormerLeases ends leaderships that a process which died left behind: the
-// data can be open in one process only, so that whoever led from within the
-// same folder is gone.
-func (e *Engine) dropFormerLeases(ctx context.Context) error {
-	rctx, done := e.request(ctx)
-	defer done()
-	resp, err := e.client.Get(rctx, store.PrefixLeaders, clientv3.WithPrefix())
-	if err != nil {
-		return e.wrap(ctx, err)
-	}
-	dropped := map[int64]bool{}
-	for _, kv := range resp.Kvs {
-		if kv.Lease == 0 || dropped[kv.Lease] || !strings.HasPrefix(string(kv.Value), e.HolderPrefix()) {
-			continue
-		}
-		if _, err := e.client.Revoke(rctx, clientv3.LeaseID(kv.Lease)); err != nil {
-			return e.wrap(ctx, err)
-		}
-		dropped[kv.Lease] = true
-	}
-	return nil
-}
-
 // HolderPrefix must begin the holder names of campaigns from within the process
 // that embeds the store; leaderships of such holders end with the process.
 // It is "" for a cluster outside.
@@ -188,85 +279,18 @@ func (e *Engine) HolderPrefix() string {
 	return "member/" + e.server.Server.MemberID().String() + "/"
 }
 
-// Remote configures a cluster outside of this process.
-type Remote struct {
-	Endpoints []string
-	// CAFile, CertFile and KeyFile are PEM files for TLS; none of them means
-	// plain connections for http endpoints and the system's roots for https.
-	CAFile, CertFile, KeyFile string
-	Username, Password        string
-	// LeaseTTL is how long a leadership outlives a process that died; 0 means 5
-	// seconds.
-	LeaseTTL time.Duration
-	Log      *slog.Logger
-}
-
-// OpenRemote connects to a cluster. It fails if the cluster does not answer.
-func OpenRemote(ctx context.Context, c Remote) (*Engine, error) {
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	if c.LeaseTTL == 0 {
-		c.LeaseTTL = defaultLeaseTTL
-	}
-	tlsConfig, err := c.tls()
-	if err != nil {
-		return nil, err
-	}
-	logger, err := zap.NewProduction(zap.WrapCore(forwardTo(c.Log)))
-	if err != nil {
-		return nil, fmt.Errorf("store's logger: %w", err)
-	}
-	client, err := clientv3.New(clientv3.Config{
-		Endpoints:            c.Endpoints,
-		TLS:                  tlsConfig,
-		Username:             c.Username,
-		Password:             c.Password,
-		DialTimeout:          requestTimeout,
-		DialKeepAliveTime:    2 * time.Second,
-		DialKeepAliveTimeout: 2 * time.Second,
-		MaxCallSendMsgSize:   2 * store.MaxBytes,
-		Logger:               logger,
-		Context:              context.WithoutCancel(ctx),
-	})
-	if err != nil {
-		return nil, bos.Unavailable("store", err)
-	}
-	e := newEngine(client, nil, c.LeaseTTL, c.Log)
-	if _, err := e.Revision(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("reach the store at %s: %w", strings.Join(c.Endpoints, ", "), err), e.Close())
-	}
-	return e, nil
-}
-
-func (c Remote) tls() (*tls.Config, error) {
-	if c.CAFile == "" && c.CertFile == "" && c.KeyFile == "" {
-		return nil, nil //nolint:nilnil // no TLS is what etcd's client takes nil for
-	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(filepath.Clean(c.CAFile))
-		if err != nil {
-			return nil, fmt.Errorf("read the store's CA: %w", err)
-		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("the store's CA file %s has no certificate", c.CAFile)
-		}
-	}
-	if c.CertFile != "" || c.KeyFile != "" {
-		// Read at every handshake, so that renewed certificates need no restart.
-		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			cert, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-			return &cert, err
-		}
-		if _, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err != nil {
-			return nil, fmt.Errorf("read the store's client certificate: %w", err)
-		}
-	}
-	return cfg, nil
-}
-
 // NewHolder returns the name of a candidate of this process, with the prefix
 // that the engine asks for.
 func (e *Engine) NewHolder() string { return e.HolderPrefix() + uuid.NewString() }
+
+// Stopped is closed when a member in this process stops although nobody closed
+// the engine; [Engine.Fault] says why. It is nil for a cluster outside.
+func (e *Engine) Stopped() <-chan struct{} {
+	if e.server == nil {
+		return nil
+	}
+	return e.server.Server.StopNotify()
+}
+
+// Fault says why a member has stopped.
+func (e *Engine) Fault() error { return errStopped }
