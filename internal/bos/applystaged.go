@@ -60,6 +60,7 @@ func (w Write) ApplyStaged(old Record, clearStage bool, operationOf func(Session
 	rec.Sealed.Owner = tenant
 	rec.Sealed.StagedOwner, rec.Sealed.StagedOperation = old.Sealed.StagedOwner, old.Sealed.StagedOperation
 	rec.Sealed.StagedApplied = true
+	rec.Sealed.Restart = outcome == StagedSucceeded && operation == OperationReboot
 	return rec, outcome
 }
 

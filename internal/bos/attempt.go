@@ -21,6 +21,10 @@ func (w Write) BeginAttempt(old Record, action Action, attemptID string, extra C
 		ActionAt:   old.Sealed.ActionAt,
 	}
 	rec.Sealed.Wait = nil
+	if action == ActionPoweringOn {
+		// Only a node that is off is switched on.
+		rec.Sealed.Restart = false
+	}
 	return rec
 }
 

@@ -126,6 +126,9 @@ func (d *decoder) sealed(s *Sealed) {
 	if d.key("staged_applied") {
 		s.StagedApplied = d.bool()
 	}
+	if d.key("restart") {
+		s.Restart = d.bool()
+	}
 	d.plain("plan", &s.Plan)
 	if d.begin("attempt") {
 		a := &AttemptMark{}

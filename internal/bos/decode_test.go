@@ -81,7 +81,7 @@ func anyRecord(t *rapid.T) bos.Record {
 	r.Sealed = bos.Sealed{
 		Owner: anyText().Draw(t, "owner"), StagedOwner: anyText().Draw(t, "staged_owner"),
 		StagedOperation: rapid.SampledFrom([]bos.Operation{"", bos.OperationReboot}).Draw(t, "operation"),
-		StagedApplied:   rapid.Bool().Draw(t, "applied"), Plan: anyText().Draw(t, "plan"),
+		StagedApplied:   rapid.Bool().Draw(t, "applied"), Restart: rapid.Bool().Draw(t, "restart"), Plan: anyText().Draw(t, "plan"),
 		ActualAt: bos.Instant(rapid.Int64Range(0, 1<<40).Draw(t, "actual_at")),
 		ActionAt: bos.Instant(rapid.Int64Range(0, 9).Draw(t, "action_at")),
 	}

@@ -86,6 +86,9 @@ func (o *object) sealed(s *Sealed) {
 	if s.StagedApplied {
 		o.flag("staged_applied", Some(true))
 	}
+	if s.Restart {
+		o.flag("restart", Some(true))
+	}
 	o.nonEmpty("plan", s.Plan)
 	if a := s.Attempt; a != nil {
 		o.begin("attempt")

@@ -38,6 +38,9 @@ type Sealed struct {
 	// StagedApplied says that the staged state was applied, well or not: the
 	// node no longer waits for its staged session.
 	StagedApplied bool `json:"staged_applied,omitempty"`
+	// Restart says that the node is to be off once before what it reports
+	// counts: a reboot, also into what it runs already.
+	Restart bool `json:"restart,omitempty"`
 	// Plan is the UID of the session whose plan was last written to this node.
 	Plan string `json:"plan,omitempty"`
 	// Attempt is the last power command.

@@ -93,13 +93,17 @@ func (w Write) stamp(doc *Component) {
 }
 
 // stampSealed keeps the fine times of what is written. Marking an action as
-// failed does not make it a new action.
+// failed does not make it a new action. A new goal is no reboot until who sets
+// it says so.
 func (w Write) stampSealed(sealed *Sealed, written Component) {
 	if s, ok := written.ActualState.Get(); ok && s.LastUpdated.IsSet() {
 		sealed.ActualAt = w.Instant
 	}
 	if written.LastAction.Value().Action.IsSet() {
 		sealed.ActionAt = w.Instant
+	}
+	if d := written.DesiredState.Value(); d.BootArtifacts.IsSet() || d.Configuration.IsSet() {
+		sealed.Restart = false
 	}
 }
 

@@ -16,9 +16,11 @@ import (
 // Power is the last look at a node's power.
 type Power struct {
 	// Seen says that there was a look; Since is the revision that the caller's
-	// view had when the look began: it knows of every write up to that.
+	// view had when the look began: it knows of every write up to that. At is
+	// when it began.
 	Seen  bool
 	Since int64
+	At    bos.Instant
 	// Found is false if PCS did not answer for the node or does not know it.
 	Found bool
 	// State is PCS's word: on, off, undefined, invalid or empty.

@@ -179,6 +179,7 @@ func SetUp(w bos.Write, s *bos.Session, uid string, target bos.Target, old bos.R
 	rec := w.Patch(old, patch)
 	rec.Sealed.Owner = s.Tenant
 	rec.Sealed.Plan = uid
+	rec.Sealed.Restart = s.Operation == bos.OperationReboot
 	rec.Sealed.Wait = nil
 	return rec
 }

@@ -3,7 +3,9 @@
 package decide
 
 import (
+	"slices"
 	"strings"
+	"time"
 
 	"bos/internal/bos"
 )
@@ -24,6 +26,8 @@ type StatusNode struct {
 	Record *bos.Record
 	Power  Power
 	Config Config
+	// Open says that the transition of its last power command is not completed.
+	Open bool
 }
 
 // StatusResult is what is to be done with one component now, and when to look
@@ -91,20 +95,28 @@ type verdict struct {
 	// matches says that the node runs what it shall run.
 	matches bool
 	due     bos.Instant
+	// awaits is the service whose next look is waited for.
+	awaits string
+	// look is a look without which nothing can be decided.
+	look Look
 }
 
 func (in *StatusInput) decide(n *StatusNode) StatusResult {
-	id := n.Record.Component.ID
 	if look := in.missing(n); look != (Look{}) {
 		return in.look(n, look)
 	}
-	v, enough := in.verdict(n)
-	if !enough {
-		return in.look(n, Look{Config: true})
+	v := in.verdict(n)
+	if v.look != (Look{}) {
+		return in.look(n, v.look)
 	}
-	result := StatusResult{ID: id, Outcome: v.changes(n.Record)}
+	away, isAway := in.Away[v.awaits]
+	isAway = isAway && waitsForLook(&n.Record.Component)
+	result := StatusResult{ID: n.Record.Component.ID, Outcome: v.changes(n.Record, isAway)}
 	if !v.disable {
 		result.Due = v.due
+	}
+	if _, rests := result.Outcome.(Rest); rests && isAway {
+		return result.held(n, away)
 	}
 	return result
 }
@@ -119,15 +131,34 @@ func (in *StatusInput) look(n *StatusNode, look Look) StatusResult {
 	if look.Config {
 		names = append(names, ServiceCFS)
 	}
-	away, is := in.Away.first(names...)
-	if !is {
-		return result
-	}
-	result.Due = away.Next
-	if w := n.Record.Sealed.Wait; w == nil || w.On != away.Service {
-		result.Outcome = Hold{bos.Wait{By: RoleStatus, On: away.Service, Due: away.Next, Text: away.Text}}
+	if away, isAway := in.Away.first(names...); isAway {
+		return result.held(n, away)
 	}
 	return result
+}
+
+// waitsForLook reports whether it is nobody's turn until a look says otherwise.
+func waitsForLook(c *bos.Component) bool {
+	switch c.StatusNow() {
+	case bos.StatusPowerOnCalled, bos.StatusPowerOffGracefullyCalled, bos.StatusPowerOffForcefullyCalled,
+		bos.StatusConfiguring, bos.StatusOnHold:
+		return true
+	case bos.StatusPowerOnPending, bos.StatusPowerOffPending, bos.StatusFailed, bos.StatusStable:
+	}
+	return false
+}
+
+// held makes a result say that a service is away, unless the component does
+// already. What another operator waits for is its own to say, but while a
+// component is on hold no other has a say.
+func (r StatusResult) held(n *StatusNode, away Away) StatusResult {
+	r.Due = earlier(r.Due, away.Next)
+	w := n.Record.Sealed.Wait
+	others := w != nil && w.By != RoleStatus && n.Record.Component.StatusNow() != bos.StatusOnHold
+	if !others && (w == nil || w.On != away.Service) {
+		r.Outcome = Hold{bos.Wait{By: RoleStatus, On: away.Service, Due: away.Next, Text: away.Text}}
+	}
+	return r
 }
 
 // missing says which looks are needed before anything can be decided. While a
@@ -142,16 +173,15 @@ func (in *StatusInput) missing(n *StatusNode) Look {
 	}
 }
 
-// verdict decides from what was seen. It returns false if the look at the
-// configuration is older than the component's last write.
-func (in *StatusInput) verdict(n *StatusNode) (verdict, bool) {
+// verdict decides from what was seen.
+func (in *StatusInput) verdict(n *StatusNode) verdict {
 	rec := n.Record
 	c := &rec.Component
 	if !n.Power.Found {
-		return verdict{override: bos.StatusOnHold, disable: true, err: textNotInPCS}, true
+		return verdict{override: bos.StatusOnHold, disable: true, err: textNotInPCS}
 	}
 	if !in.NoCFS && n.Config.Seen && n.Config.Since >= rec.Revision && !n.Config.Found {
-		return verdict{override: bos.StatusOnHold, disable: true, err: textNotInCFS}, true
+		return verdict{override: bos.StatusOnHold, disable: true, err: textNotInCFS}
 	}
 	var v verdict
 	if c.StatusNow() == bos.StatusFailed {
@@ -160,30 +190,87 @@ func (in *StatusInput) verdict(n *StatusNode) (verdict, bool) {
 	poweredOn := c.LastAction.Value().Action.Value() == bos.ActionPoweringOn
 	switch {
 	case n.Power.Off() && c.WantsOff():
+		if v.override == "" && in.mayBeOn(n) {
+			return in.undecided(n)
+		}
 		v.finish()
 	case n.Power.Off():
-		v.phase = bos.PhasePoweringOn
+		v.phase, v.awaits = bos.PhasePoweringOn, ServicePCS
 		if poweredOn {
-			v.due = rec.Sealed.ActionAt.Add(in.Options.MaxPowerOnWait())
-			if v.due <= in.Now {
-				v.failed, v.due = bos.Some(true), 0
-			}
+			in.awaitPowerOn(&v, n)
 		}
 	case c.WantsOff():
-		v.phase = bos.PhasePoweringOff
-	case bos.SameArtifacts(c.ActualState.Value().BootArtifacts.Value(), c.DesiredArtifacts()):
+		v.phase, v.awaits = bos.PhasePoweringOff, ServicePCS
+	case in.runs(n):
+		if v.override == "" && in.mayBeOff(n) {
+			return in.undecided(n)
+		}
 		v.matches = true
-		enough := in.configured(&v, n)
-		return v, enough
+		in.configured(&v, n)
 	case poweredOn && in.Now < rec.Sealed.ActionAt.Add(in.Options.MaxBootWait()):
 		v.phase = bos.PhasePoweringOn
 		v.due = rec.Sealed.ActionAt.Add(in.Options.MaxBootWait())
 		// It came on after all: no further power-on for it.
 		v.failed = bos.Some(false)
 	default:
-		v.phase = bos.PhasePoweringOff
+		v.phase, v.awaits = bos.PhasePoweringOff, ServicePCS
 	}
-	return v, true
+	return v
+}
+
+// runs reports whether a node reported what it shall run. One that is to be
+// restarted has not until it was off, whatever its former system still says.
+func (in *StatusInput) runs(n *StatusNode) bool {
+	c := &n.Record.Component
+	return !n.Record.Sealed.Restart && bos.SameArtifacts(c.ActualState.Value().BootArtifacts.Value(), c.DesiredArtifacts())
+}
+
+// Staleness is how old what PCS says of power may be: it asks the hardware 30 s
+// after the former round of questions has ended, and a BMC that does not answer
+// makes a round take 30 s more.
+const Staleness = 95 * time.Second
+
+// mayBeOn reports whether a node that shows as off may have been switched on,
+// or may still come on: nobody is done with one that is about to change.
+func (in *StatusInput) mayBeOn(n *StatusNode) bool {
+	return in.doubts(n, max(Staleness, in.Options.MaxPowerOnWait()), bos.ActionPoweringOn)
+}
+
+// mayBeOff reports whether a node that shows as on may have been shut down.
+func (in *StatusInput) mayBeOff(n *StatusNode) bool {
+	return in.doubts(n, Staleness, bos.ActionPoweringOffGracefully, bos.ActionPoweringOffForcefully)
+}
+
+func (in *StatusInput) doubts(n *StatusNode, d time.Duration, actions ...bos.Action) bool {
+	mark := n.Record.Sealed.Attempt
+	return mark != nil && slices.Contains(actions, mark.Action) && (n.Open || in.Now < mark.At.Add(d))
+}
+
+// doubtPause is how soon a node is looked at again that may be about to change.
+const doubtPause = 5 * time.Second
+
+// undecided leaves a component as it is for a while.
+func (in *StatusInput) undecided(n *StatusNode) verdict {
+	before := n.Record.Component.Status.Value()
+	return verdict{
+		phase: before.Phase.Value(), override: bos.StatusName(before.StatusOverride.Value()),
+		due: in.Now.Add(doubtPause), awaits: ServicePCS,
+	}
+}
+
+// awaitPowerOn decides whether a node that was powered on, and is off, has had
+// its time. Only a look that began after it says so: while PCS is away, nodes
+// come on unseen.
+func (in *StatusInput) awaitPowerOn(v *verdict, n *StatusNode) {
+	end := n.Record.Sealed.ActionAt.Add(in.Options.MaxPowerOnWait())
+	switch {
+	case end > in.Now:
+		v.due = end
+	case n.Power.At < end:
+		v.look = Look{Power: true}
+	default:
+		v.failed = bos.Some(true)
+	}
 }
 
 // finish says that the node is where it shall be.
@@ -191,35 +278,39 @@ func (v *verdict) finish() {
 	v.phase, v.disable, v.done = bos.PhaseNone, true, v.override == ""
 }
 
-// configured decides about a node that runs what it shall run. It returns false
-// if the look at its configuration is too old to say.
-func (in *StatusInput) configured(v *verdict, n *StatusNode) bool {
+// configured decides about a node that runs what it shall run.
+func (in *StatusInput) configured(v *verdict, n *StatusNode) {
 	want := n.Record.Component.DesiredState.Value().Configuration.Value()
 	if in.NoCFS {
 		v.finish()
-		return true
+		return
 	}
 	if !n.Config.Seen || n.Config.Since < n.Record.Revision {
 		// A failed node is disabled without waiting for CFS.
 		v.phase = n.Record.Component.Status.Value().Phase.Value()
-		return v.override == bos.StatusFailed
+		if v.override != bos.StatusFailed {
+			v.look = Look{Config: true}
+		}
+		return
 	}
 	v.phase = bos.PhaseConfiguring
 	switch status := strings.ToLower(n.Config.Status); {
 	case n.Config.Desired != want:
+		v.awaits = ServiceCFS
 	case want == "" || status == "configured":
 		v.finish()
 	case status == "pending":
+		v.awaits = ServiceCFS
 	case status == "failed":
 		v.override, v.disable, v.err = bos.StatusFailed, true, textConfigFailed
 	default:
 		v.override, v.disable, v.err = bos.StatusFailed, true, textConfigOdd+status
 	}
-	return true
 }
 
-// changes turns a verdict into what has to be written: only what differs.
-func (v *verdict) changes(rec *bos.Record) StatusOutcome {
+// changes turns a verdict into what has to be written: only what differs. away
+// says that a service is away whose look is waited for.
+func (v *verdict) changes(rec *bos.Record, away bool) StatusOutcome {
 	c := &rec.Component
 	before := c.Status.Value()
 	status := bos.Status{StatusOverride: bos.Some(string(v.override))}
@@ -255,9 +346,9 @@ func (v *verdict) changes(rec *bos.Record) StatusOutcome {
 		update = true
 		patch.LastAction = bos.Some(bos.LastAction{Failed: v.failed})
 	}
-	// A wait of this operator is over once it could decide; a wait of another
-	// one when the node's turn changes.
-	endWait := rec.Sealed.Wait != nil && (moved || v.disable || rec.Sealed.Wait.By == RoleStatus)
+	// A wait of this operator is over once it could decide and the service
+	// answers; a wait of another one when the node's turn changes.
+	endWait := rec.Sealed.Wait != nil && (moved || v.disable || rec.Sealed.Wait.By == RoleStatus && !away)
 	if !update && !endWait {
 		return Rest{}
 	}

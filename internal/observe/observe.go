@@ -49,10 +49,11 @@ const (
 )
 
 // Seen is one look at a node. Since is the revision that the view had when the
-// look began; Look is its number, see [Observer.Begun].
+// look began, At when that was; Look is its number, see [Observer.Begun].
 type Seen[T any] struct {
 	Value T
 	Since int64
+	At    bos.Instant
 	Look  int64
 }
 
@@ -353,7 +354,7 @@ func (o *Observer[T]) next() ([]string, time.Duration) {
 func (o *Observer[T]) look(ctx context.Context, ids []string) {
 	o.mu.Lock()
 	o.begun++
-	look := Seen[T]{Since: o.cfg.Revision(), Look: o.begun}
+	look := Seen[T]{Since: o.cfg.Revision(), At: o.cfg.Clock.Now(), Look: o.begun}
 	o.mu.Unlock()
 	answer, err := o.cfg.Fetch(ctx, ids)
 	if ctx.Err() != nil {

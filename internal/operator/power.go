@@ -158,11 +158,7 @@ func (t *powerTerm) input(ids []string) decide.PowerInput {
 		if !rec.Component.Enabled.Value() || !t.concerns(rec.Component.StatusNow()) {
 			continue
 		}
-		n := decide.PowerNode{Record: rec}
-		if mark := rec.Sealed.Attempt; mark != nil {
-			_, n.Open = t.View.Attempt(mark.ID)
-		}
-		in.Nodes = append(in.Nodes, n)
+		in.Nodes = append(in.Nodes, decide.PowerNode{Record: rec, Open: t.open(rec)})
 	}
 	return in
 }

@@ -116,9 +116,20 @@ func (o *statusOperator) input(ids []string) decide.StatusInput {
 			}
 			continue
 		}
-		in.Nodes = append(in.Nodes, decide.StatusNode{Record: rec, Power: o.power(id), Config: o.config(id)})
+		n := decide.StatusNode{Record: rec, Power: o.power(id), Config: o.config(id), Open: o.open(rec)}
+		in.Nodes = append(in.Nodes, n)
 	}
 	return in
+}
+
+// open reports whether the transition of a node's last command is not completed.
+func (d *Deps) open(rec *bos.Record) bool {
+	mark := rec.Sealed.Attempt
+	if mark == nil {
+		return false
+	}
+	_, open := d.View.Attempt(mark.ID)
+	return open
 }
 
 func (d *Deps) power(id string) decide.Power {
@@ -127,7 +138,7 @@ func (d *Deps) power(id string) decide.Power {
 		return decide.Power{}
 	}
 	power := seen.Value
-	power.Seen, power.Since = true, seen.Since
+	power.Seen, power.Since, power.At = true, seen.Since, seen.At
 	return power
 }
 
@@ -158,11 +169,11 @@ func (o *statusOperator) look(id string, look decide.Look) {
 func (o *statusOperator) pace(rec *bos.Record) {
 	power, configuring := observe.Seldom, false
 	switch rec.Component.StatusNow() {
-	case bos.StatusPowerOnCalled, bos.StatusPowerOffGracefullyCalled, bos.StatusPowerOffForcefullyCalled:
+	case bos.StatusPowerOnCalled, bos.StatusPowerOffGracefullyCalled, bos.StatusPowerOffForcefullyCalled, bos.StatusOnHold:
 		power = observe.Often
 	case bos.StatusConfiguring:
 		configuring = true
-	case bos.StatusPowerOnPending, bos.StatusPowerOffPending, bos.StatusOnHold, bos.StatusFailed, bos.StatusStable:
+	case bos.StatusPowerOnPending, bos.StatusPowerOffPending, bos.StatusFailed, bos.StatusStable:
 	}
 	id := rec.Component.ID
 	o.Power.Watch(decide.RoleStatus, id, power)
