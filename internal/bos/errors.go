@@ -5,6 +5,7 @@ package bos
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code says what kind of failure an [Error] is. The API turns each code into
@@ -21,6 +22,8 @@ const (
 	CodeForbidden        Code = "forbidden"
 	CodeTooLarge         Code = "too_large"
 	CodeTooMany          Code = "too_many"
+	CodeTooSlow          Code = "too_slow"
+	CodeHeaderTooLarge   Code = "header_too_large"
 	CodeUnsupportedMedia Code = "unsupported_media"
 	CodeMethodNotAllowed Code = "method_not_allowed"
 	CodeUnavailable      Code = "unavailable"
@@ -39,6 +42,8 @@ type Error struct {
 	// Dependency names the service that failed, in lower case ("pcs",
 	// "store"); set with CodeUnavailable.
 	Dependency string
+	// RetryAfter is how long to wait before the same may do; 0 says nothing.
+	RetryAfter time.Duration
 	// Err is the cause, for the log only.
 	Err error
 }
