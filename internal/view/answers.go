@@ -9,6 +9,12 @@ import (
 	"bos/internal/bos"
 )
 
+// Visits returns how many documents and index entries the lists and sums asked
+// for so far have looked at: what a question costs, whatever the machine.
+func (v *View) Visits() int64 { return v.visits.Load() }
+
+func (v *View) visit(n int) { v.visits.Add(int64(n)) }
+
 // Node returns one component.
 func (v *View) Node(id string) (*Node, bool) {
 	v.mu.RLock()
@@ -36,6 +42,7 @@ func (v *View) Len() int {
 func (v *View) Records(list []string) []*bos.Record {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
+	v.visit(len(list))
 	out := make([]*bos.Record, 0, len(list))
 	for _, id := range list {
 		if n, ok := v.nodes.byID[id]; ok {
@@ -89,6 +96,7 @@ func (v *View) Driven(key bos.SessionKey) (active []*bos.Record, staged int) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	set := v.nodes.bySession[key]
+	v.visit(len(set) + len(v.nodes.byStage[key]))
 	active = make([]*bos.Record, 0, len(set))
 	for id := range set {
 		active = append(active, v.nodes.byID[id].Record)
@@ -124,8 +132,7 @@ func (v *View) Busy(key bos.SessionKey) bool {
 func (v *View) Session(key bos.SessionKey) (*bos.SessionRecord, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	s, ok := v.sessions[key]
-	return s, ok
+	return v.sessions.get(key)
 }
 
 // Sessions returns the sessions of a tenant, or all if tenant is empty, by
@@ -133,7 +140,9 @@ func (v *View) Session(key bos.SessionKey) (*bos.SessionRecord, bool) {
 func (v *View) Sessions(tenant string) []*bos.SessionRecord {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return byKey(v.sessions, tenant)
+	list := v.sessions.list(tenant)
+	v.visit(len(list))
+	return list
 }
 
 // SessionsIn returns the sessions in a state.
@@ -152,30 +161,16 @@ func (v *View) SessionsIn(state bos.SessionState) []*bos.SessionRecord {
 func (v *View) Templates(tenant string) []*bos.TemplateRecord {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return byKey(v.templates, tenant)
-}
-
-func byKey[T any](all map[bos.SessionKey]T, tenant string) []T {
-	keys := make([]bos.SessionKey, 0, len(all))
-	for key := range all {
-		if tenant == "" || key.Tenant == tenant {
-			keys = append(keys, key)
-		}
-	}
-	slices.SortFunc(keys, bos.SessionKey.Compare)
-	out := make([]T, len(keys))
-	for i, key := range keys {
-		out[i] = all[key]
-	}
-	return out
+	list := v.templates.list(tenant)
+	v.visit(len(list))
+	return list
 }
 
 // Template returns one session template.
 func (v *View) Template(key bos.TemplateKey) (*bos.TemplateRecord, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	t, ok := v.templates[key]
-	return t, ok
+	return v.templates.get(key)
 }
 
 // SavedStatus returns the extended status that was saved for a session, as
@@ -207,8 +202,8 @@ func (v *View) OrphanPlans() map[string]int {
 	if len(v.plans) == 0 {
 		return nil
 	}
-	known := make(map[string]bool, len(v.sessions))
-	for _, s := range v.sessions {
+	known := map[string]bool{}
+	for _, s := range v.sessions.list("") {
 		known[s.Sealed.UID] = true
 	}
 	orphans := map[string]int{}

@@ -92,17 +92,17 @@ func (v *View) applySession(rest string, event store.Event) error {
 	if !ok {
 		return errNoTenantKey
 	}
-	if old := v.sessions[key]; old != nil {
+	if old, ok := v.sessions.get(key); ok {
 		delete(v.byUID, old.Sealed.UID)
 	}
 	if event.Deleted {
-		delete(v.sessions, key)
+		v.sessions.drop(key)
 	} else {
 		rec, err := store.DecodeSession(event.KV, key)
 		if err != nil {
 			return err
 		}
-		v.sessions[key] = rec
+		v.sessions.put(key, rec)
 		v.byUID[rec.Sealed.UID] = key
 	}
 	for f := range v.feeds {
@@ -119,14 +119,14 @@ func (v *View) applyTemplate(rest string, event store.Event) error {
 		return errNoTenantKey
 	}
 	if event.Deleted {
-		delete(v.templates, key)
+		v.templates.drop(key)
 		return nil
 	}
 	rec, err := store.DecodeTemplate(event.KV, key)
 	if err != nil {
 		return err
 	}
-	v.templates[key] = rec
+	v.templates.put(key, rec)
 	return nil
 }
 

@@ -210,8 +210,12 @@ func (v *View) Components(f Filter) []*Node {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	if sets, ok := v.nodes.narrowest(q); ok {
+		for _, set := range sets {
+			v.visit(1 + len(set))
+		}
 		return q.page(v.nodes.pick(sets, q))
 	}
+	v.visit(len(v.nodes.byID))
 	if v.nodes.stale {
 		// A node came or went since it was sorted.
 		all := make(ids, len(v.nodes.byID))
@@ -308,10 +312,13 @@ func (n *nodes) narrowest(f query) ([]ids, bool) {
 	if f.ids != nil {
 		offer(f.ids)
 	}
-	if f.Session != "" {
+	// A name that many tenants use may have more owners than the one who asks
+	// has nodes.
+	few := func(owners int) bool { return f.Within == nil || owners <= len(f.Within) }
+	if f.Session != "" && few(len(n.sessionNames[f.Session])) {
 		offer(setsOf(n.bySession, n.sessionNames, f.Session)...)
 	}
-	if f.StagedSession != "" {
+	if f.StagedSession != "" && few(len(n.stageNames[f.StagedSession])) {
 		offer(setsOf(n.byStage, n.stageNames, f.StagedSession)...)
 	}
 	if on, ok := f.Enabled.Get(); ok && on {

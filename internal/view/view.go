@@ -9,6 +9,7 @@ package view
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"bos/internal/bos"
 	"bos/internal/clock"
@@ -25,16 +26,19 @@ type View struct {
 	mu       sync.RWMutex
 	revision int64
 	nodes    nodes
-	sessions map[bos.SessionKey]*bos.SessionRecord
+	sessions owned[*bos.SessionRecord]
 	// byUID finds the session of a plan; plans holds its chunks by number.
 	byUID     map[string]bos.SessionKey
 	plans     map[string]map[int]*bos.PlanChunk
 	statuses  map[bos.SessionKey][]byte
-	templates map[bos.TemplateKey]*bos.TemplateRecord
+	templates owned[*bos.TemplateRecord]
 	tokens    map[string]store.Token
 	attempts  map[string]*bos.Attempt
 	options   bos.Options
 	skipped   map[string]int64
+
+	// visits counts what questions looked at.
+	visits atomic.Int64
 
 	waiters waiters
 	feeds   map[*Feed]struct{}
@@ -53,11 +57,11 @@ func New(c *clock.Clock, log *slog.Logger) *View {
 // reset empties the view; the lock is held or nobody else has it yet.
 func (v *View) reset() {
 	v.nodes = newNodes()
-	v.sessions = map[bos.SessionKey]*bos.SessionRecord{}
+	v.sessions = owned[*bos.SessionRecord]{}
 	v.byUID = map[string]bos.SessionKey{}
 	v.plans = map[string]map[int]*bos.PlanChunk{}
 	v.statuses = map[bos.SessionKey][]byte{}
-	v.templates = map[bos.TemplateKey]*bos.TemplateRecord{}
+	v.templates = owned[*bos.TemplateRecord]{}
 	v.tokens = map[string]store.Token{}
 	v.attempts = map[string]*bos.Attempt{}
 	v.options = bos.DefaultOptions()
