@@ -14,7 +14,7 @@ help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build bosd and bos into bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/ ./cmd/bosd ./cmd/bos
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X bos/internal/version.linked=$(VERSION)' -o bin/ ./cmd/bosd ./cmd/bos
 
 demo: ## Boot a simulated cluster in front of your eyes
 	$(GO) run ./cmd/bosd demo
