@@ -52,6 +52,18 @@ func (v *View) Records(list []string) []*bos.Record {
 	return out
 }
 
+// SessionsOf returns the sessions that drive components, one for each id; none
+// for a component that does not exist.
+func (v *View) SessionsOf(list []string) []bos.SessionKey {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	out := make([]bos.SessionKey, len(list))
+	for i, id := range list {
+		out[i] = sessionOf(v.nodes.byID[id])
+	}
+	return out
+}
+
 // InStatus returns the ids of enabled components with one of some statuses.
 func (v *View) InStatus(statuses ...bos.StatusName) []string {
 	v.mu.RLock()
@@ -115,17 +127,7 @@ func (v *View) Driven(key bos.SessionKey) (active []*bos.Record, staged int) {
 func (v *View) Busy(key bos.SessionKey) bool {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	for id := range v.nodes.bySession[key] {
-		if _, on := v.nodes.enabled[id]; on {
-			return true
-		}
-	}
-	for id := range v.nodes.byStage[key] {
-		if v.nodes.byID[id].Record.AwaitedStage() == key {
-			return true
-		}
-	}
-	return false
+	return v.nodes.driven[key] > 0 || v.nodes.awaited[key] > 0
 }
 
 // Session returns one session.

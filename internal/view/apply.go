@@ -190,6 +190,7 @@ func (v *View) applyToken(token string, event store.Event) error {
 }
 
 func (v *View) applyAttempt(id string, event store.Event) error {
+	closed := v.attempts[id]
 	if event.Deleted {
 		delete(v.attempts, id)
 	} else {
@@ -197,10 +198,15 @@ func (v *View) applyAttempt(id string, event store.Event) error {
 		if err != nil {
 			return err
 		}
-		v.attempts[id] = &a
+		for i, node := range a.Nodes {
+			if known := v.nodes.byID[node]; known != nil {
+				a.Nodes[i] = known.ID()
+			}
+		}
+		v.attempts[id], closed = &a, nil
 	}
 	for f := range v.feeds {
-		f.attempt()
+		f.attempt(closed)
 	}
 	return nil
 }

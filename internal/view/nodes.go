@@ -30,9 +30,12 @@ type nodes struct {
 
 	bySession map[bos.SessionKey]ids
 	byStage   map[bos.SessionKey]ids
-	byStatus  map[bos.StatusName]ids
-	enabled   ids
-	disabled  ids
+	// driven counts the enabled components of each session, awaited those that
+	// wait for its staged state to be applied.
+	driven, awaited map[bos.SessionKey]int
+	byStatus        map[bos.StatusName]ids
+	enabled         ids
+	disabled        ids
 	// sessionNames and stageNames find the owners of a bare session name.
 	sessionNames names
 	stageNames   names
@@ -48,6 +51,8 @@ func newNodes() nodes {
 		byID:         map[string]*Node{},
 		bySession:    map[bos.SessionKey]ids{},
 		byStage:      map[bos.SessionKey]ids{},
+		driven:       map[bos.SessionKey]int{},
+		awaited:      map[bos.SessionKey]int{},
 		byStatus:     map[bos.StatusName]ids{},
 		enabled:      ids{},
 		disabled:     ids{},
@@ -70,6 +75,8 @@ func (n *nodes) put(id string, next *Node) (old *Node) {
 		}
 	}
 	n.moveEnabled(old, next, id)
+	count(n.driven, drivenBy(old), drivenBy(next))
+	count(n.awaited, awaitedBy(old), awaitedBy(next))
 	if next == nil {
 		delete(n.byID, id)
 	} else {
@@ -135,6 +142,39 @@ func stageOf(n *Node) bos.SessionKey {
 		return bos.SessionKey{}
 	}
 	return bos.SessionKey{Tenant: n.Record.Sealed.StagedOwner, Name: n.Record.Component.StagedSession()}
+}
+
+// drivenBy returns the session that drives the node at the moment.
+func drivenBy(n *Node) bos.SessionKey {
+	if n == nil || !n.Record.Component.Enabled.Value() {
+		return bos.SessionKey{}
+	}
+	return n.Record.OwnSession()
+}
+
+// awaitedBy returns the session that waits for its staged state to be applied
+// on the node.
+func awaitedBy(n *Node) bos.SessionKey {
+	if n == nil {
+		return bos.SessionKey{}
+	}
+	return n.Record.AwaitedStage()
+}
+
+// count moves one from a session's counter to another's. A session without a
+// name is none.
+func count(counters map[bos.SessionKey]int, from, to bos.SessionKey) {
+	if from == to {
+		return
+	}
+	if from.Name != "" {
+		if counters[from]--; counters[from] == 0 {
+			delete(counters, from)
+		}
+	}
+	if to.Name != "" {
+		counters[to]++
+	}
 }
 
 func statusOf(n *Node) bos.StatusName {

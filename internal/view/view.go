@@ -86,6 +86,14 @@ func (v *View) Token(token string) (bos.BootArtifacts, bool) {
 	return t.BootArtifacts, ok
 }
 
+// TokenDoc returns what is stored of a BSS token.
+func (v *View) TokenDoc(token string) (store.Token, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	t, ok := v.tokens[token]
+	return t, ok
+}
+
 // Tokens returns all tokens.
 func (v *View) Tokens() map[string]store.Token {
 	v.mu.RLock()
