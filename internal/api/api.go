@@ -38,6 +38,10 @@ var document []byte
 // use.
 type Images interface {
 	Facts(ctx context.Context, set *bos.BootSet) bos.BootSetFacts
+	// Resolve returns a boot set with the manifest of its IMS image, if it names
+	// one. The error has [bos.CodeInvalid] if that can't be, and
+	// [bos.CodeUnavailable] if IMS could not be asked.
+	Resolve(ctx context.Context, set bos.BootSet) (bos.BootSet, error)
 }
 
 // Tenants tells which nodes a tenant has; what it says may be as old as the site

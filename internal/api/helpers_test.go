@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -248,6 +249,19 @@ func (i *images) set(path string, facts bos.BootSetFacts) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.facts[path] = facts
+}
+
+func (i *images) Resolve(_ context.Context, set bos.BootSet) (bos.BootSet, error) {
+	switch id := set.IMSImageID.Value(); id {
+	case "":
+		return set, nil
+	case "away":
+		return set, bos.Unavailable("ims", errors.New("connection refused"))
+	case "none":
+		return set, bos.Errorf(bos.CodeInvalid, "ims_image_id: the IMS image '%s' does not exist", id)
+	default:
+		return set.WithImage(bos.ImageLink{Path: "s3://boot-images/" + id + "/manifest.json", ETag: "e1"})
+	}
 }
 
 func (i *images) Facts(ctx context.Context, set *bos.BootSet) bos.BootSetFacts {

@@ -20,7 +20,12 @@ func (s *server) acceptTemplate(ctx context.Context, t bos.Template, key bos.Tem
 		return t, err
 	}
 	t = t.Sanitize(key.Name, key.Tenant)
-	for name, set := range t.BootSets.All() {
+	for name, sent := range t.BootSets.All() {
+		set, err := s.images.Resolve(ctx, sent)
+		if err != nil {
+			return t, inBootSet(name, err)
+		}
+		t.BootSets.Set(name, set)
 		facts := s.images.Facts(ctx, &set)
 		if err := ctx.Err(); err != nil {
 			return t, err
@@ -35,6 +40,15 @@ func (s *server) acceptTemplate(ctx context.Context, t bos.Template, key bos.Tem
 		s.warn(ctx, key, name, warnings)
 	}
 	return t, nil
+}
+
+// inBootSet puts the name of a boot set in front of what is wrong with it.
+func inBootSet(name string, err error) error {
+	var e *bos.Error
+	if !errors.As(err, &e) || e.Code != bos.CodeInvalid {
+		return err
+	}
+	return &bos.Error{Code: bos.CodeInvalid, Message: "boot_sets." + name + "." + e.Message, Err: err}
 }
 
 // checkTemplate checks a stored template for an operation, boot set by boot set

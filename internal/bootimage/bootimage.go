@@ -37,9 +37,6 @@ const (
 	serviceIMS = "ims"
 )
 
-// typeS3 is the one type of boot sets that there is an image for.
-const typeS3 = "s3"
-
 // Reader finds out what boot sets boot. It is safe for concurrent use.
 type Reader struct {
 	objects Objects
@@ -58,8 +55,8 @@ func New(objects Objects, records Records, log *slog.Logger) *Reader {
 
 // manifest reads the manifest of a boot set's image. Errors name its path.
 func (r *Reader) manifest(ctx context.Context, set *bos.BootSet) (bos.Manifest, error) {
-	if set.Type != typeS3 {
-		return bos.Manifest{}, bos.Errorf(bos.CodeInvalid, "type '%s' is not supported; %s is", set.Type, typeS3)
+	if set.Type != bos.TypeS3 {
+		return bos.Manifest{}, bos.Errorf(bos.CodeInvalid, "type '%s' is not supported; %s is", set.Type, bos.TypeS3)
 	}
 	data, info, err := r.objects.Get(ctx, set.Path, bos.MaxManifest)
 	if err != nil {

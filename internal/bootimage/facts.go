@@ -16,9 +16,18 @@ import (
 // set's image. There is no error: what went wrong is among the facts.
 func (r *Reader) Facts(ctx context.Context, set *bos.BootSet) bos.BootSetFacts {
 	var facts bos.BootSetFacts
+	now, err := r.current(ctx, *set)
+	if err == nil {
+		set = &now
+	}
 	var asking sync.WaitGroup
 	asking.Go(func() { facts.Image, facts.ImageErr = r.image(ctx, set.Path) })
-	facts.Manifest, facts.ManifestErr = r.manifest(ctx, set)
+	if bos.CodeOf(err) == bos.CodeInvalid {
+		// Set-up would not get further.
+		facts.ManifestErr = err
+	} else {
+		facts.Manifest, facts.ManifestErr = r.manifest(ctx, set)
+	}
 	if facts.ManifestErr == nil {
 		facts.Objects = r.check(ctx, facts.Manifest)
 	}

@@ -23,6 +23,11 @@ const maxPath = 4095
 // nothing about the image; any other code is a fault of the boot set or of its
 // image that another try does not mend.
 func (r *Reader) Target(ctx context.Context, t *bos.Template, set *bos.BootSet, updateFrequency string) (bos.Target, error) {
+	now, err := r.current(ctx, *set)
+	if err != nil {
+		return bos.Target{}, err
+	}
+	set = &now
 	m, err := r.manifest(ctx, set)
 	if err != nil {
 		return bos.Target{}, err

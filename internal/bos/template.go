@@ -35,10 +35,14 @@ const (
 // BootSet is a set of nodes and what they are to run. Its name is its key in
 // the template; Name is only what a request says it is.
 type BootSet struct {
-	Name                      Opt[string]   `json:"name,omitzero"`
-	Path                      string        `json:"path"`
-	Type                      string        `json:"type"`
-	ETag                      Opt[string]   `json:"etag,omitzero"`
+	Name Opt[string] `json:"name,omitzero"`
+	// Path, Type and ETag are those of the image's manifest. In a request they
+	// may be empty if IMSImageID is there.
+	Path string      `json:"path"`
+	Type string      `json:"type"`
+	ETag Opt[string] `json:"etag,omitzero"`
+	// IMSImageID is the image's id in IMS, where the manifest is looked up.
+	IMSImageID                Opt[string]   `json:"ims_image_id,omitzero"`
 	KernelParameters          Opt[string]   `json:"kernel_parameters,omitzero"`
 	CFS                       Opt[CFS]      `json:"cfs,omitzero"`
 	NodeList                  Opt[[]string] `json:"node_list,omitzero"`
@@ -136,11 +140,19 @@ func mergeCFS(old, patch CFS) CFS {
 }
 
 func mergeBootSet(old, patch BootSet) BootSet {
+	etag := old.ETag.overlay(patch.ETag)
+	if patch.IMSImageID.IsSet() || old.IMSImageID.IsSet() {
+		// The old one is that of another image, or was looked up.
+		etag = patch.ETag
+	}
 	return BootSet{
-		Name:                      old.Name.overlay(patch.Name),
+		Name: old.Name.overlay(patch.Name),
+		// A patch names the image one way or the other; what it was named by
+		// before is over.
 		Path:                      patch.Path,
 		Type:                      patch.Type,
-		ETag:                      old.ETag.overlay(patch.ETag),
+		ETag:                      etag,
+		IMSImageID:                patch.IMSImageID,
 		KernelParameters:          old.KernelParameters.overlay(patch.KernelParameters),
 		CFS:                       overlayWith(old.CFS, patch.CFS, mergeCFS),
 		NodeList:                  old.NodeList.overlay(patch.NodeList),

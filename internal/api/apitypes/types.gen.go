@@ -205,6 +205,8 @@ type BootArtifacts struct {
 }
 
 // BootSet Nodes and what they shall run. At least one of `node_list`, `node_roles_groups` and `node_groups` is needed.
+//
+// The image is named by the `path` and `type` of its manifest, or by its `ims_image_id`.
 type BootSet struct {
 	// Arch The architecture of a boot set's nodes. A boot set without one gets `X86`.
 	//
@@ -218,6 +220,14 @@ type BootSet struct {
 	//
 	// Example: f6e2292b508fb0ea3b8d4ee2fd4c3e35-396
 	Etag *string `json:"etag,omitempty"`
+
+	// ImsImageID The image's id in IMS (an addition of this service). Path, type and entity tag of its manifest are looked up
+	// there when the template is written, and again when a session is set up; answers show what was found. If
+	// they are sent too, they must agree with what IMS says.
+	//
+	//
+	// Example: 4bf91021-8d99-4adf-945f-46de2ff50a3d
+	ImsImageID *string `json:"ims_image_id,omitempty"`
 
 	// KernelParameters The parameters on the kernel's command line, separated by blanks, on one line.
 	//

@@ -262,7 +262,7 @@ func (c *checker) member(s *schema, seen *members, depth int) bool {
 }
 
 func (c *checker) objectEnd(s *schema, seen *members) bool {
-	if missing := s.required &^ seen.fields; missing != 0 {
+	if missing := s.missing(seen.fields); missing != 0 {
 		for _, f := range s.order {
 			if missing&f.bit == 0 {
 				continue
@@ -286,6 +286,20 @@ func (c *checker) objectEnd(s *schema, seen *members) bool {
 		return c.problem(fault)
 	}
 	return true
+}
+
+// missing returns the fields that should be there too.
+func (s *schema) missing(seen uint64) uint64 {
+	missing := s.required &^ seen
+	for _, set := range s.either {
+		if set&^seen == 0 {
+			return missing
+		}
+	}
+	if len(s.either) > 0 {
+		missing |= s.either[0] &^ seen
+	}
+	return missing
 }
 
 // free checks a value that may be anything that JSON can hold.

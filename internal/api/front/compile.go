@@ -251,7 +251,9 @@ func (c *compiler) keyword(s *schema, key string, v *yaml.Node) (err error) {
 	case "additionalProperties":
 		return c.additional(s, v)
 	case "required":
-		return s.require(v)
+		s.required, err = s.bits(v)
+	case "anyOf":
+		return s.eitherOf(v)
 	case "oneOf":
 		return c.alternatives(s, v)
 	default:
@@ -272,13 +274,30 @@ func (c *compiler) additional(s *schema, v *yaml.Node) (err error) {
 	return err
 }
 
-func (s *schema) require(v *yaml.Node) error {
+// bits returns the set of the fields that a list names.
+func (s *schema) bits(v *yaml.Node) (set uint64, err error) {
 	for _, name := range v.Content {
 		f := s.fields[name.Value]
 		if f == nil {
-			return fmt.Errorf("line %d: there is no field %s", name.Line, name.Value)
+			return 0, fmt.Errorf("line %d: there is no field %s", name.Line, name.Value)
 		}
-		s.required |= f.bit
+		set |= f.bit
+	}
+	return set, nil
+}
+
+// eitherOf compiles alternatives which only say what is required.
+func (s *schema) eitherOf(v *yaml.Node) error {
+	for _, alternative := range v.Content {
+		required := member(alternative, "required")
+		if s.kind != kindObject || required == nil || len(alternative.Content) != 2 {
+			return fmt.Errorf("line %d: only alternatives of required fields are supported", alternative.Line)
+		}
+		set, err := s.bits(required)
+		if err != nil {
+			return err
+		}
+		s.either = append(s.either, set)
 	}
 	return nil
 }

@@ -48,9 +48,12 @@ type schema struct {
 
 	// Objects. others is for members without a field of their own: nil is any
 	// value if open, and none else.
-	fields                 map[string]*field
-	order                  []*field
-	required               uint64
+	fields   map[string]*field
+	order    []*field
+	required uint64
+	// either are sets of fields one of which must be there as a whole; what is
+	// missing is told of the first.
+	either                 []uint64
 	open                   bool
 	others                 *schema
 	minMembers, maxMembers int

@@ -36,6 +36,8 @@ type Image struct {
 	// LinkPath is the place of the manifest, s3://bucket/key; "" if the image
 	// has none (yet).
 	LinkPath string
+	// LinkETag is the manifest's entity tag; "" if the record names none.
+	LinkETag string
 }
 
 // record is the answer of IMS. Null is taken for absent everywhere.
@@ -45,6 +47,7 @@ type record struct {
 	Arch *string `json:"arch"`
 	Link *struct {
 		Path *string `json:"path"`
+		ETag *string `json:"etag"`
 	} `json:"link"`
 }
 
@@ -69,7 +72,7 @@ func (c *Client) Image(ctx context.Context, id string) (Image, error) {
 		image.Arch = defaultArch
 	}
 	if out.Link != nil {
-		image.LinkPath = or(out.Link.Path, "")
+		image.LinkPath, image.LinkETag = or(out.Link.Path, ""), or(out.Link.ETag, "")
 	}
 	return image, nil
 }

@@ -26,7 +26,7 @@ func TestImage(t *testing.T) {
 		garbage    bool
 	}{
 		{"whole", `{"arch":"aarch64","created":"2025-01-02T03:04:05.678901","id":"` + id + `","link":{"etag":"f04a","path":"s3://boot-images/1/manifest.json","type":"s3"},"metadata":{},"name":"compute"}`,
-			Image{ID: id, Name: "compute", Arch: "aarch64", LinkPath: "s3://boot-images/1/manifest.json"}, false},
+			Image{ID: id, Name: "compute", Arch: "aarch64", LinkPath: "s3://boot-images/1/manifest.json", LinkETag: "f04a"}, false},
 		{"no link", `{"arch":"x86_64","id":"` + id + `","link":null,"metadata":{"a":"b"},"name":"n"}`, Image{ID: id, Name: "n", Arch: "x86_64"}, false},
 		{"null", `{"arch":null,"id":null,"link":{"path":null},"name":null}`, Image{ID: id, Arch: "x86_64"}, false},
 		{"bare", `{}`, Image{ID: id, Arch: "x86_64"}, false},
