@@ -14,7 +14,6 @@ import (
 
 	"bos/internal/bench"
 	"bos/internal/config"
-	"bos/internal/version"
 )
 
 // benchTimeScale makes the simulated hardware take some 12 s for a boot, as it
@@ -22,7 +21,7 @@ import (
 const benchTimeScale = 0.1
 
 func (p *program) bench() *cobra.Command {
-	cfg := bench.Config{Nodes: []int{1000, 10000, 100000}, TimeScale: benchTimeScale, Rounds: 7, Calls: 4000, Version: version.String()}
+	cfg := bench.Config{Nodes: []int{1000, 10000, 100000}, TimeScale: benchTimeScale, Rounds: 7, Calls: 4000, Version: version()}
 	output := config.FormatText
 	c := &cobra.Command{
 		Use: "bench", Short: "Measure BOS beside the original and the limits of this machine", Args: noArgs,

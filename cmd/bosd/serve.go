@@ -18,7 +18,6 @@ import (
 	"bos/internal/config"
 	"bos/internal/decide"
 	"bos/internal/sim"
-	"bos/internal/version"
 )
 
 func (p *program) serve() *cobra.Command {
@@ -31,7 +30,7 @@ func (p *program) serve() *cobra.Command {
 				return err
 			}
 			log, level := p.logger(cfg)
-			return serveUntilDone(c.Context(), cfg, app.Options{Log: log, Level: level, Version: version.String()})
+			return serveUntilDone(c.Context(), cfg, app.Options{Log: log, Level: level, Version: version()})
 		},
 	}
 	cfg.Bind(c.Flags(), config.GroupLog, config.GroupListen, config.GroupAPI, config.GroupEmbedded, config.GroupEtcd,
@@ -59,7 +58,7 @@ func (p *program) operator() *cobra.Command {
 			}
 			cfg.Operators = args
 			log, level := p.logger(cfg)
-			return serveUntilDone(c.Context(), cfg, app.Options{Log: log, Level: level, Version: version.String(), NoAPI: true})
+			return serveUntilDone(c.Context(), cfg, app.Options{Log: log, Level: level, Version: version(), NoAPI: true})
 		},
 	}
 	cfg.Bind(c.Flags(), config.GroupLog, config.GroupEtcd, config.GroupServices)

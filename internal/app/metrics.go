@@ -88,7 +88,6 @@ var (
 	attemptsDesc   = prometheus.NewDesc("bos_power_commands_open", "Power commands that PCS is not done with, by action.", []string{"action"}, nil)
 	awayDesc       = prometheus.NewDesc("bos_upstream_away", "1 while a service gives no usable answer.", []string{"service"}, nil)
 	revisionDesc   = prometheus.NewDesc("bos_view_revision", "Revision of the store that the view has reached.", nil, nil)
-	visitsDesc     = prometheus.NewDesc("bos_view_visits_total", "Documents and index entries that lists and sums looked at.", nil, nil)
 	skippedDesc    = prometheus.NewDesc("bos_store_unreadable_documents", "Documents of the store that could not be read.", nil, nil)
 	sizeDesc       = prometheus.NewDesc("bos_store_bytes", "Size of the store's file, and what of it is in use.", []string{"kind"}, nil)
 )
@@ -96,7 +95,7 @@ var (
 // Describe implements [prometheus.Collector].
 func (f fleet) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		componentsDesc, enabledDesc, sessionsDesc, attemptsDesc, awayDesc, revisionDesc, visitsDesc, skippedDesc, sizeDesc,
+		componentsDesc, enabledDesc, sessionsDesc, attemptsDesc, awayDesc, revisionDesc, skippedDesc, sizeDesc,
 	} {
 		ch <- d
 	}
@@ -131,7 +130,6 @@ func (f fleet) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	gauge(revisionDesc, float64(v.Revision()))
-	ch <- prometheus.MustNewConstMetric(visitsDesc, prometheus.CounterValue, float64(v.Visits()))
 	gauge(skippedDesc, float64(len(v.Skipped())))
 	if sizer, ok := f.app.store.Engine.(interface {
 		Size(ctx context.Context) (total, inUse int64, err error)

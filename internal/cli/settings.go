@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"bos/internal/client"
-	"bos/internal/version"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -64,7 +63,7 @@ func (a *app) client(cmd *cobra.Command) (*client.Client, error) {
 		URL: a.connection.URL, Tenant: a.connection.Tenant,
 		TokenFile: a.connection.TokenFile, TokenCommand: a.tokenCommand, CAFile: a.connection.CAFile,
 		Insecure: a.connection.insecure, Timeout: a.connection.timeout,
-		UserAgent: "bos/" + version.String(),
+		UserAgent: "bos/" + version(),
 	})
 	return a.bos, err
 }

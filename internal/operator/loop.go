@@ -3,6 +3,7 @@
 package operator
 
 import (
+	"container/heap"
 	"context"
 	"log/slog"
 	"sync"
@@ -13,17 +14,12 @@ import (
 )
 
 const (
-	// gather is how long a loop waits after it was woken for company: it goes on
-	// when nothing more has come within that time, or after maxGather, so that a
-	// storm of changes makes few passes and a single change is not kept waiting.
-	gather    = 2 * time.Millisecond
-	maxGather = 50 * time.Millisecond
+	// gather is how long a loop waits after it was woken, so that a storm of
+	// changes makes few passes.
+	gather = 2 * time.Millisecond
 	// errorPause is how long a loop waits after a pass that could not be
 	// finished (the store was away, as a rule).
 	errorPause = 500 * time.Millisecond
-	// maxPass is how many components one pass looks at. Those that are left come
-	// next, each session's in its turn.
-	maxPass = 4000
 )
 
 // loop calls a pass for components that changed, that were seen to be
@@ -40,17 +36,14 @@ type loop struct {
 	// latest.
 	pass func(ctx context.Context, ids []string) (map[string]bos.Instant, error)
 
-	// interval is how often, in real time, the loop looks at all components.
+	// interval is how often the loop looks at all components.
 	interval func() time.Duration
-	// room is how many components a pass may be about at the moment. While it is
-	// 0 there is none; what makes room calls signal.
-	room func() int
 
-	wake  chan struct{}
-	mu    sync.Mutex
-	queue queue
-	busy  map[string]struct{}
-	dues  dues
+	wake    chan struct{}
+	mu      sync.Mutex
+	pending map[string]struct{}
+	busy    map[string]struct{}
+	dues    dues
 	// everything asks for a look at all components.
 	everything bool
 }
@@ -59,8 +52,7 @@ func newLoop(d *Deps, role string, feed *view.Feed) *loop {
 	return &loop{
 		deps: d, role: role, feed: feed, wake: make(chan struct{}, 1),
 		interval: func() time.Duration { return d.View.Options().Polling() },
-		room:     func() int { return maxPass },
-		queue:    newQueue(), busy: map[string]struct{}{}, dues: newDues(), everything: true,
+		pending:  map[string]struct{}{}, busy: map[string]struct{}{}, everything: true,
 	}
 }
 
@@ -69,17 +61,12 @@ func (l *loop) mark(ids ...string) {
 	if len(ids) == 0 {
 		return
 	}
-	l.add(ids)
-	l.signal()
-}
-
-func (l *loop) add(ids []string) {
-	sessions := l.deps.View.SessionsOf(ids)
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i, id := range ids {
-		l.queue.add(sessions[i], id)
+	for _, id := range ids {
+		l.pending[id] = struct{}{}
 	}
+	l.mu.Unlock()
+	l.signal()
 }
 
 // markAll asks for a look at all components.
@@ -111,9 +98,10 @@ func (l *loop) release(ids []string) {
 	l.mu.Lock()
 	for _, id := range ids {
 		delete(l.busy, id)
+		l.pending[id] = struct{}{}
 	}
 	l.mu.Unlock()
-	l.mark(ids...)
+	l.signal()
 }
 
 // run loops until ctx ends.
@@ -123,9 +111,6 @@ func (l *loop) run(ctx context.Context) {
 	due := time.NewTimer(time.Hour)
 	defer due.Stop()
 	for ctx.Err() == nil {
-		if l.once(ctx) {
-			continue
-		}
 		due.Reset(l.untilDue())
 		select {
 		case <-ctx.Done():
@@ -135,46 +120,23 @@ func (l *loop) run(ctx context.Context) {
 		case <-due.C:
 		case <-resync.C:
 			l.markAll()
-			// Not on the fleet's clock: quick motion loses no more messages.
-			resync.Reset(l.interval())
+			resync.Reset(l.deps.Clock.Real(l.interval()))
 		}
-		gatherMore(ctx, l.feed.C(), l.wake)
-	}
-}
-
-// gatherMore waits until no more signals come, but not for long.
-func gatherMore(ctx context.Context, signals ...<-chan struct{}) {
-	begun := time.Now()
-	for more := true; more && ctx.Err() == nil && time.Since(begun) < maxGather; {
 		pause(ctx, gather)
-		more = false
-		for _, c := range signals {
-			select {
-			case <-c:
-				more = true
-			default:
-			}
-		}
+		l.once(ctx)
 	}
 }
 
-// once makes a pass over what there is to look at, as much of it as one pass
-// may be about. It reports whether more is left that could be looked at now.
-func (l *loop) once(ctx context.Context) (more bool) {
+// once makes a pass over what there is to look at.
+func (l *loop) once(ctx context.Context) {
 	changes := l.feed.Take()
-	if len(changes.Nodes) > 0 {
-		l.add(changes.Nodes)
-	}
-	l.mu.Lock()
-	everything := l.everything || changes.Everything || changes.Options
-	l.everything = false
-	l.mu.Unlock()
-	if everything {
-		l.add(l.all())
+	l.mark(changes.Nodes...)
+	if changes.Everything || changes.Options || changes.Attempts {
+		l.markAll()
 	}
 	ids := l.take()
 	if len(ids) == 0 || ctx.Err() != nil {
-		return false
+		return
 	}
 	begun := time.Now()
 	again, err := l.pass(ctx, ids)
@@ -185,37 +147,38 @@ func (l *loop) once(ctx context.Context) (more bool) {
 			pause(ctx, errorPause)
 			l.mark(ids...)
 		}
-		return false
+		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, id := range ids {
-		l.dues.set(id, again[id])
+	for id, at := range again {
+		if at != 0 {
+			heap.Push(&l.dues, dueAt{at, id})
+		}
 	}
-	return len(l.queue.waiting) > 0 && l.room() > 0
 }
 
 // take returns the components to look at now, but those that are busy.
 func (l *loop) take() []string {
-	now := l.deps.Clock.Now()
-	var due []string
 	l.mu.Lock()
-	for next := l.dues.next(); next != 0 && next <= now; next = l.dues.next() {
-		due = append(due, l.dues.pop())
-	}
+	everything := l.everything
+	l.everything = false
 	l.mu.Unlock()
-	if len(due) > 0 {
-		l.add(due)
+	if everything {
+		l.mark(l.all()...)
 	}
-	room := l.room()
+	now := l.deps.Clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	ids := make([]string, 0, min(room, len(l.queue.waiting)))
-	for len(ids) < room && len(l.queue.waiting) > 0 {
-		for _, id := range l.queue.take(room - len(ids)) {
-			if _, busy := l.busy[id]; !busy {
-				ids = append(ids, id)
-			}
+	for len(l.dues) > 0 && l.dues[0].at <= now {
+		due, _ := heap.Pop(&l.dues).(dueAt)
+		l.pending[due.id] = struct{}{}
+	}
+	ids := make([]string, 0, len(l.pending))
+	for id := range l.pending {
+		delete(l.pending, id)
+		if _, busy := l.busy[id]; !busy {
+			ids = append(ids, id)
 		}
 	}
 	return ids
@@ -225,9 +188,35 @@ func (l *loop) take() []string {
 func (l *loop) untilDue() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	next := l.dues.next()
-	if next == 0 {
+	if len(l.dues) == 0 {
 		return time.Hour
 	}
-	return max(l.deps.Clock.Until(next), time.Millisecond)
+	return max(l.deps.Clock.Until(l.dues[0].at), time.Millisecond)
+}
+
+// dueAt is a component and when to look at it; dues is a heap of them. A
+// component may be in it several times: looking once too often does no harm.
+type dueAt struct {
+	at bos.Instant
+	id string
+}
+
+type dues []dueAt
+
+func (d dues) Len() int           { return len(d) }
+func (d dues) Less(i, j int) bool { return d[i].at < d[j].at }
+func (d dues) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
+
+// Push implements [heap.Interface].
+func (d *dues) Push(x any) {
+	due, _ := x.(dueAt)
+	*d = append(*d, due)
+}
+
+// Pop implements [heap.Interface].
+func (d *dues) Pop() any {
+	last := len(*d) - 1
+	due := (*d)[last]
+	*d = (*d)[:last]
+	return due
 }

@@ -48,7 +48,7 @@ func (s *sweep) loop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.feed.C():
-			gatherMore(ctx, s.feed.C())
+			pause(ctx, gather)
 		case <-s.wake:
 		case <-timer.C:
 		}

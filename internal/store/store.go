@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -44,7 +43,7 @@ func (s *Store) LocalRevision() (int64, bool) {
 const maxRounds = 100
 
 // parallelChunks is how many chunks of one bulk write are on their way at once.
-const parallelChunks = 8
+const parallelChunks = 4
 
 // RecordUpdate is a change of components.
 type RecordUpdate struct {
@@ -95,14 +94,14 @@ func (s *Store) UpdateRecords(ctx context.Context, u RecordUpdate) (RecordResult
 		if err != nil {
 			return result, err
 		}
-		again, changed, err := s.writeChunks(ctx, chunks, u.Fence, &result)
-		if err != nil || len(again) == 0 {
+		conflicts, err := s.writeChunks(ctx, chunks, u.Fence, &result)
+		if err != nil || len(conflicts) == 0 {
 			return result, err
 		}
-		if err := s.reread(ctx, changed, known); err != nil {
+		if err := s.reread(ctx, conflicts, known); err != nil {
 			return result, err
 		}
-		ids = again
+		ids = conflicts
 	}
 	return result, bos.Errorf(bos.CodeConflict, "component '%s' is changed by others all the time", ids[0])
 }
@@ -179,14 +178,12 @@ func (u RecordUpdate) chunks(ids []string, known map[string]current) ([]*chunk, 
 	return chunks, nil
 }
 
-// writeChunks writes chunks, some at once. It returns the ids of the chunks that
-// were not written, because somebody else had changed one of them meanwhile, and
-// those that were changed. The outcome of the others is in result.
-func (s *Store) writeChunks(
-	ctx context.Context, chunks []*chunk, fence *Fence, result *RecordResult,
-) (again, changed []string, err error) {
+// writeChunks writes chunks, some at once, and returns the ids of those that
+// somebody else had changed meanwhile (with their whole chunk). The outcome of
+// the others is in result.
+func (s *Store) writeChunks(ctx context.Context, chunks []*chunk, fence *Fence, result *RecordResult) ([]string, error) {
 	revisions := make([]int64, len(chunks))
-	conflicts := make([][]string, len(chunks))
+	conflicting := make([]bool, len(chunks))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallelChunks)
 	for i, c := range chunks {
@@ -194,20 +191,18 @@ func (s *Store) writeChunks(
 			revision, err := s.commit(gctx, Txn{Ops: c.ops, Fence: fence})
 			var conflict *ConflictError
 			if errors.As(err, &conflict) && len(conflict.Keys) > 0 {
-				conflicts[i] = conflict.Keys
+				conflicting[i] = true
 				return nil
 			}
 			revisions[i] = revision
 			return err
 		})
 	}
-	err = g.Wait()
+	err := g.Wait()
+	var conflicts []string
 	for i, c := range chunks {
-		if conflicts[i] != nil {
-			again = append(again, c.ids...)
-		}
-		for _, key := range conflicts[i] {
-			changed = append(changed, strings.TrimPrefix(key, PrefixComponents))
+		if conflicting[i] {
+			conflicts = append(conflicts, c.ids...)
 		}
 		if revisions[i] == 0 {
 			continue
@@ -220,9 +215,9 @@ func (s *Store) writeChunks(
 		}
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("write components: %w", err)
+		return nil, fmt.Errorf("write components: %w", err)
 	}
-	return again, changed, nil
+	return conflicts, nil
 }
 
 // commit sends small writes without a fence together with others that are

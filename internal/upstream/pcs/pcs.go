@@ -136,11 +136,10 @@ func (c *Client) status(ctx context.Context, ids []string) (map[string]Power, er
 		return nil, err
 	}
 	answer := make(map[string]Power, len(out.Status))
-	var words call.Cleaner
 	for _, entry := range out.Status {
 		answer[entry.Xname] = Power{
 			State: powerState(entry.PowerState),
-			Error: words.Clean(entry.Error),
+			Error: call.Clean(entry.Error),
 			Found: !strings.Contains(strings.ToLower(entry.Error), "not found"),
 		}
 	}
