@@ -28,7 +28,7 @@ func TestBench(t *testing.T) {
 	t.Setenv(asProgram, "1")
 	var stdout, stderr bytes.Buffer
 	environ := []string{"BOS_ROUNDS=1", "BOS_CALLS=160", "BOS_DIR=" + t.TempDir()}
-	status := run(t.Context(), []string{"bench", "--nodes", "16", "--time-scale", "0.005", "--output", "json"}, environ, &stdout, &stderr)
+	status := run(t.Context(), []string{"bench", "--nodes", "16", "--time-scale", "0.005", "--output", "json"}, environ, strings.NewReader(""), &stdout, &stderr)
 	if status != exitOK {
 		t.Fatalf("status %d: %s", status, &stderr)
 	}
@@ -54,12 +54,12 @@ func TestBenchRefuses(t *testing.T) {
 	} {
 		var stdout, stderr bytes.Buffer
 		args := append([]string{"bench"}, strings.Fields(c.args)...)
-		if status := run(t.Context(), args, nil, &stdout, &stderr); status != exitUsage || !strings.Contains(stderr.String(), c.says) {
+		if status := run(t.Context(), args, nil, strings.NewReader(""), &stdout, &stderr); status != exitUsage || !strings.Contains(stderr.String(), c.says) {
 			t.Errorf("%s: status %d, %s", c.args, status, &stderr)
 		}
 	}
 	var stderr bytes.Buffer
-	if status := run(t.Context(), []string{"bench"}, []string{"BOS_NODES=many"}, &stderr, &stderr); status != exitUsage ||
+	if status := run(t.Context(), []string{"bench"}, []string{"BOS_NODES=many"}, strings.NewReader(""), &stderr, &stderr); status != exitUsage ||
 		!strings.Contains(stderr.String(), "BOS_NODES") {
 		t.Errorf("status %d, %s", status, &stderr)
 	}

@@ -22,7 +22,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	status := run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)
 }
@@ -38,8 +38,8 @@ const (
 var errUsage = errors.New("wrong usage")
 
 // run carries out a command line and returns its exit status.
-func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	p := &program{environ: environ, stdout: stdout, stderr: stderr}
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	p := &program{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := p.root()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -60,6 +60,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 // program is what the commands share.
 type program struct {
 	environ        []string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
@@ -74,7 +75,7 @@ func (p *program) root() *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	root.AddCommand(p.serve(), p.operator(), p.simulate(), p.demo(), p.bench(), p.configuration(), p.version())
+	root.AddCommand(p.serve(), p.operator(), p.cluster(), p.backup(), p.restore(), p.simulate(), p.demo(), p.bench(), p.configuration(), p.version())
 	return root
 }
 

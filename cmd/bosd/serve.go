@@ -33,7 +33,7 @@ func (p *program) serve() *cobra.Command {
 			return serveUntilDone(c.Context(), cfg, app.Options{Log: log, Level: level, Version: version()})
 		},
 	}
-	cfg.Bind(c.Flags(), config.GroupLog, config.GroupListen, config.GroupAPI, config.GroupEmbedded, config.GroupEtcd,
+	cfg.Bind(c.Flags(), config.GroupLog, config.GroupListen, config.GroupAPI, config.GroupEmbedded, config.GroupCluster, config.GroupSnapshots, config.GroupEtcd,
 		config.GroupOperators, config.GroupServices, config.GroupSimulate, config.GroupSite)
 	return c
 }

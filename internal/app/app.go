@@ -19,6 +19,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,6 +28,7 @@ import (
 	"bos/internal/config"
 	"bos/internal/operator"
 	"bos/internal/sim"
+	"bos/internal/snapshot"
 	"bos/internal/store"
 	"bos/internal/view"
 )
@@ -71,36 +73,40 @@ type App struct {
 	services *services
 	metrics  *metrics
 	operated *operator.Deps
+	// schedule makes copies of the store; nil makes none.
+	schedule *snapshot.Schedule
 
-	handler  http.Handler
+	handler http.Handler
+	// serving is the handler that answers at the moment.
+	serving  atomic.Pointer[http.Handler]
 	listener net.Listener
 	server   *http.Server
 
-	cancel  context.CancelFunc
-	running sync.WaitGroup
+	// retire ends the operators, cancel everything.
+	retire, cancel context.CancelFunc
+	running        sync.WaitGroup
 	// failed gets why the app can't go on.
 	failed chan error
 }
 
-// readyTimeout bounds how long the first reading of the store may take.
-const readyTimeout = 2 * time.Minute
-
 // Start brings a BOS up: when it returns, the API answers and the operators
-// stand for their roles. ctx bounds the start only.
+// stand for their roles. A store that is away is waited for, for as long as ctx
+// lasts; the API says so meanwhile.
 func Start(ctx context.Context, cfg *config.Config, opts Options) (*App, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &App{cfg: cfg, opts: opts, log: opts.Log, site: opts.Site, failed: make(chan error, 1)}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	a.cancel = cancel
-	if err := a.start(ctx, run); err != nil {
+	operate, retire := context.WithCancel(run)
+	a.cancel, a.retire = cancel, retire
+	if err := a.start(ctx, run, operate); err != nil {
 		return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 	}
 	return a, nil
 }
 
-func (a *App) start(ctx, run context.Context) error {
+func (a *App) start(ctx, run, operate context.Context) error {
 	var err error
 	rate := 1.0
 	if a.cfg.Simulate > 0 && a.site == nil {
@@ -112,12 +118,21 @@ func (a *App) start(ctx, run context.Context) error {
 		rate = 1 / a.cfg.TimeScale
 	}
 	a.clock = clock.New(rate)
+	if !a.opts.NoAPI && !a.opts.NoListen {
+		if err := a.listen(run); err != nil {
+			return err
+		}
+	}
 	var holder string
-	a.store, holder, err = openStore(ctx, a.cfg, a.opts, a.log)
+	a.store, holder, err = a.openStore(ctx, run)
 	if err != nil {
 		return err
 	}
-	if _, err := a.store.Prepare(ctx, time.Now()); err != nil {
+	err = a.patiently(ctx, func() error {
+		_, err := a.store.Prepare(ctx, time.Now())
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("prepare the store: %w", err)
 	}
 	a.view = view.New(a.clock, a.log)
@@ -128,21 +143,22 @@ func (a *App) start(ctx, run context.Context) error {
 	})
 	select {
 	case <-a.view.Ready():
+	case err := <-a.failed:
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(readyTimeout):
-		return errors.New("the store could not be read")
 	}
 	a.metrics = newMetrics(a)
 	if a.services, err = newServices(a); err != nil {
 		return err
 	}
 	a.followOptions(run)
+	a.copies(run)
 	a.operated = a.deps(holder)
-	a.running.Go(func() { operator.KeepClock(run, a.operated) })
+	a.running.Go(func() { operator.KeepClock(operate, a.operated) })
 	if names := a.cfg.OperatorNames(); len(names) > 0 {
 		a.running.Go(func() {
-			if err := operator.Run(run, a.operated, names); err != nil && run.Err() == nil {
+			if err := operator.Run(operate, a.operated, names); err != nil && operate.Err() == nil {
 				a.fail(err)
 			}
 		})
@@ -153,10 +169,10 @@ func (a *App) start(ctx, run context.Context) error {
 	if a.handler, err = a.newHandler(); err != nil {
 		return fmt.Errorf("make the API: %w", err)
 	}
-	if a.opts.NoListen {
-		return nil
+	if !a.opts.NoListen {
+		a.serve()
 	}
-	return a.serve(run)
+	return nil
 }
 
 // fail ends the app because of an error that nothing in it can mend.
@@ -199,11 +215,12 @@ func (a *App) Site() *sim.Site { return a.site }
 // Registry returns the app's metrics.
 func (a *App) Registry() *prometheus.Registry { return a.metrics.registry }
 
-// Stop ends everything: requests under way get the shutdown time, operators a
-// moment to finish what they have begun. It returns when nothing of the app is
-// running any more.
+// Stop ends everything: operators give their roles up, after a moment to finish
+// what they have begun, while requests under way get the shutdown time. It
+// returns when nothing of the app is running any more.
 func (a *App) Stop(ctx context.Context) error {
 	var faults []error
+	a.retire()
 	if a.server != nil {
 		sctx, cancel := context.WithTimeout(ctx, a.cfg.ShutdownTimeout)
 		if err := a.server.Shutdown(sctx); err != nil {
@@ -248,6 +265,16 @@ func (a *App) followOptions(ctx context.Context) {
 			}
 		}
 	})
+}
+
+// copies makes copies of the store from time to time, if that is configured.
+func (a *App) copies(ctx context.Context) {
+	c := a.cfg.Snapshots
+	if c.Dir == "" || a.opts.NoAPI {
+		return
+	}
+	a.schedule = &snapshot.Schedule{Store: a.store, Dir: c.Dir, Every: c.Every, Keep: c.Keep, Log: a.log}
+	a.running.Go(func() { a.schedule.Run(ctx) })
 }
 
 // startSite starts a simulated site of the app's own.

@@ -89,6 +89,9 @@ var (
 	awayDesc       = prometheus.NewDesc("bos_upstream_away", "1 while a service gives no usable answer.", []string{"service"}, nil)
 	revisionDesc   = prometheus.NewDesc("bos_view_revision", "Revision of the store that the view has reached.", nil, nil)
 	skippedDesc    = prometheus.NewDesc("bos_store_unreadable_documents", "Documents of the store that could not be read.", nil, nil)
+	copyTimeDesc   = prometheus.NewDesc("bos_snapshot_time_seconds", "When the newest copy of the store was made, in Unix time; 0 for never.", nil, nil)
+	copyBytesDesc  = prometheus.NewDesc("bos_snapshot_bytes", "Size of the newest copy of the store.", nil, nil)
+	copyFaultDesc  = prometheus.NewDesc("bos_snapshot_failures_total", "Copies of the store that could not be made.", nil, nil)
 	sizeDesc       = prometheus.NewDesc("bos_store_bytes", "Size of the store's file, and what of it is in use.", []string{"kind"}, nil)
 )
 
@@ -96,6 +99,7 @@ var (
 func (f fleet) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		componentsDesc, enabledDesc, sessionsDesc, attemptsDesc, awayDesc, revisionDesc, skippedDesc, sizeDesc,
+		copyTimeDesc, copyBytesDesc, copyFaultDesc,
 	} {
 		ch <- d
 	}
@@ -131,6 +135,16 @@ func (f fleet) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(revisionDesc, float64(v.Revision()))
 	gauge(skippedDesc, float64(len(v.Skipped())))
+	if schedule := f.app.schedule; schedule != nil {
+		status := schedule.Status()
+		last := 0.0
+		if !status.Last.IsZero() {
+			last = float64(status.Last.Unix())
+		}
+		gauge(copyTimeDesc, last)
+		gauge(copyBytesDesc, float64(status.Bytes))
+		ch <- prometheus.MustNewConstMetric(copyFaultDesc, prometheus.CounterValue, float64(status.Failures))
+	}
 	if sizer, ok := f.app.store.Engine.(interface {
 		Size(ctx context.Context) (total, inUse int64, err error)
 	}); ok {

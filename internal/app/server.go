@@ -29,15 +29,20 @@ func (a *App) newHandler() (http.Handler, error) {
 	return api.New(cfg)
 }
 
-// serve starts the HTTP server.
-func (a *App) serve(ctx context.Context) error {
+// listen starts the HTTP server. Until serve is called it says that the store is
+// not there yet.
+func (a *App) listen(ctx context.Context) error {
 	var err error
 	a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
 	}
+	starting := api.Starting(a.cfg.Prefix)
+	a.serving.Store(&starting)
 	a.server = &http.Server{
-		Handler:           a.handler,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			(*a.serving.Load()).ServeHTTP(w, r)
+		}),
 		ReadHeaderTimeout: a.cfg.ReadHeaderTimeout,
 		ReadTimeout:       a.cfg.ReadTimeout,
 		WriteTimeout:      a.cfg.WriteTimeout,
@@ -51,9 +56,14 @@ func (a *App) serve(ctx context.Context) error {
 			a.fail(fmt.Errorf("serve on %s: %w", a.Addr(), err))
 		}
 	})
+	return nil
+}
+
+// serve lets the API answer.
+func (a *App) serve() {
+	a.serving.Store(&a.handler)
 	if a.site != nil {
 		a.site.SetBOS(a.URL(), nil)
 	}
 	a.log.Info("the API is served", slog.String("address", a.Addr()), slog.String("prefix", a.cfg.Prefix))
-	return nil
 }

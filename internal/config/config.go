@@ -65,6 +65,10 @@ type Config struct {
 
 	// DataDir holds the embedded store; it is not used with EtcdEndpoints.
 	DataDir string
+	// Cluster makes the embedded store one of several.
+	Cluster Cluster
+	// Snapshots is when the store is copied to files.
+	Snapshots Snapshots
 	// EtcdEndpoints is the cluster to use in place of the embedded store.
 	EtcdEndpoints []string
 	// EtcdCAFile, EtcdCertFile and EtcdKeyFile are PEM files.
@@ -140,6 +144,7 @@ func Default() *Config {
 		Prefix: "/apis/bos",
 
 		DataDir:   "./bos-data",
+		Snapshots: Snapshots{Every: 24 * time.Hour, Keep: 7},
 		Operators: []string{All},
 
 		HSMURL:     "http://cray-smd/hsm/v2",

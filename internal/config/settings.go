@@ -24,6 +24,10 @@ const (
 	GroupAPI
 	// GroupEmbedded is the store in this process.
 	GroupEmbedded
+	// GroupCluster makes that store one of several.
+	GroupCluster
+	// GroupSnapshots is when the store is copied to files.
+	GroupSnapshots
 	// GroupEtcd is the store outside; it is needed without GroupEmbedded.
 	GroupEtcd
 	// GroupOperators is the choice of operators.
@@ -64,6 +68,10 @@ func (g Group) title() string {
 		return "API"
 	case GroupEmbedded:
 		return "Embedded store"
+	case GroupCluster:
+		return "Cluster of embedded stores"
+	case GroupSnapshots:
+		return "Copies of the store"
 	case GroupEtcd:
 		return "External store, in place of the embedded one"
 	case GroupOperators:
@@ -115,7 +123,7 @@ func (c *Config) settings() []*setting {
 			{groupAlways, fileSetting, "YAML `file` with settings", text(&c.File), nil, nil},
 			{GroupLog, "log-format", "`format` of the log, text or json", text(&c.LogFormat), nil, oneOf(&c.LogFormat, FormatText, FormatJSON)},
 		},
-		c.serverSettings(), c.storeSettings(), c.serviceSettings(), c.siteSettings(),
+		c.serverSettings(), c.embeddedSettings(), c.storeSettings(), c.serviceSettings(), c.siteSettings(),
 	)
 }
 
@@ -145,7 +153,6 @@ func (c *Config) serverSettings() []*setting {
 
 func (c *Config) storeSettings() []*setting {
 	return []*setting{
-		{GroupEmbedded, "data-dir", "`folder` of the embedded store", text(&c.DataDir), nil, c.checkDataDir},
 		{GroupEtcd, "etcd-endpoints", "`addresses` of an etcd cluster to use in place of the embedded store",
 			list{&c.EtcdEndpoints}, nil, c.checkEndpoints},
 		{GroupEtcd, "etcd-ca-file", "PEM `file` of the CA of the cluster", text(&c.EtcdCAFile), nil, readable(&c.EtcdCAFile)},

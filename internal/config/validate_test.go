@@ -88,6 +88,60 @@ func TestValidateStore(t *testing.T) {
 	})
 }
 
+func TestValidateCluster(t *testing.T) {
+	file := write(t, "file.pem", "x")
+	secured := func(c *Config) { c.Cluster.CAFile, c.Cluster.CertFile, c.Cluster.KeyFile = file, file, file }
+	validate(t, []validation{
+		{"alone", func(*Config) {}, ""},
+		{"on this host", func(c *Config) { c.Cluster.Listen, c.Cluster.ClientListen = "127.0.0.1:2380", "localhost:2379" }, ""},
+		{"secured", func(c *Config) {
+			secured(c)
+			c.Cluster.Listen, c.Cluster.ClientListen = "10.1.2.3:2380", "[fd00::1]:2379"
+		}, ""},
+		{"insecure, said", func(c *Config) { c.Cluster.Listen, c.Cluster.Insecure = "10.1.2.3:2380", true }, ""},
+		{"insecure", func(c *Config) { c.Cluster.Listen = "10.1.2.3:2380" }, `cluster-listen: "10.1.2.3:2380" can be reached from other hosts`},
+		{"insecure for clients", func(c *Config) {
+			c.Cluster.Listen, c.Cluster.ClientListen = "127.0.0.1:2380", "10.1.2.3:2379"
+		}, `cluster-client-listen: "10.1.2.3:2379" can be reached from other hosts`},
+		{"everywhere", func(c *Config) { secured(c); c.Cluster.Listen = "0.0.0.0:2380" }, "cluster-advertise: it is needed: others can't reach this host"},
+		{"everywhere, with an address", func(c *Config) {
+			secured(c)
+			c.Cluster.Listen, c.Cluster.Advertise = "0.0.0.0:2380", "bos-0.bos:2380"
+		}, ""},
+		{"a name to listen on", func(c *Config) { secured(c); c.Cluster.Listen = "bos-0:2380" }, "is not an address of this host"},
+		{"no port", func(c *Config) { c.Cluster.Listen = "127.0.0.1:0" }, "cluster-listen: it needs a port that others know"},
+		{"only clients", func(c *Config) { c.Cluster.ClientListen = "127.0.0.1:2379" }, "cluster-listen: it is needed by the other settings"},
+		{"advertised for nobody", func(c *Config) {
+			c.Cluster.Listen, c.Cluster.ClientAdvertise = "127.0.0.1:2380", "a:2379"
+		}, "cluster-client-advertise: it is of no use without cluster-client-listen"},
+		{"inside and outside", func(c *Config) {
+			c.Cluster.Listen, c.EtcdEndpoints = "127.0.0.1:2380", []string{"a:1"}
+		}, "cluster-listen: there are etcd-endpoints too"},
+		{"join", func(c *Config) { c.Cluster.Listen, c.Cluster.Join = "127.0.0.1:2380", []string{"bos-0:2379"} }, ""},
+		{"join nobody", func(c *Config) { c.Cluster.Listen, c.Cluster.Join = "127.0.0.1:2380", []string{":2379"} }, "cluster-join: "},
+		{"join a URL", func(c *Config) {
+			c.Cluster.Listen, c.Cluster.Join = "127.0.0.1:2380", []string{"http://bos-0:2379"}
+		}, `cluster-join: "http://bos-0:2379" is not host:port`},
+		{"begin", func(c *Config) {
+			c.Cluster.Listen, c.Cluster.Initial = "127.0.0.1:2380", []string{"a=127.0.0.1:2380", "b=127.0.0.1:2381"}
+		}, ""},
+		{"begin twice", func(c *Config) {
+			c.Cluster.Listen, c.Cluster.Initial = "127.0.0.1:2380", []string{"a=127.0.0.1:2380", "b=127.0.0.1:2380"}
+		}, `cluster-initial: "b=127.0.0.1:2380" is there twice`},
+		{"begin without names", func(c *Config) {
+			c.Cluster.Listen, c.Cluster.Initial = "127.0.0.1:2380", []string{"127.0.0.1:2380"}
+		}, `cluster-initial: "127.0.0.1:2380" is not name=host:port`},
+		{"join and begin", func(c *Config) {
+			c.Cluster.Listen, c.Cluster.Join, c.Cluster.Initial = "127.0.0.1:2380", []string{"b:1"}, []string{"a=127.0.0.1:2380"}
+		}, "cluster-join: there is cluster-initial too"},
+		{"a certificate without a CA", func(c *Config) { c.Cluster.CertFile, c.Cluster.KeyFile = file, file }, "cluster-ca-file: a CA and a certificate are needed together"},
+		{"a certificate without a key", func(c *Config) { c.Cluster.CAFile, c.Cluster.CertFile = file, file }, "cluster-key-file: it is needed with cluster-cert-file"},
+		{"name", func(c *Config) { c.Cluster.Name = "a=b" }, "cluster-name: "},
+		{"copies", func(c *Config) { c.Snapshots.Keep = 0 }, "snapshot-keep: it must be from 1 to 10000, not 0"},
+		{"copies all the time", func(c *Config) { c.Snapshots.Every = time.Millisecond }, "snapshot-every: it must be from 1s"},
+	})
+}
+
 func TestValidateServicesAndSite(t *testing.T) {
 	validate(t, []validation{
 		{"operators", func(c *Config) { c.Operators = []string{"status", "power-on"} }, ""},

@@ -100,6 +100,7 @@ func same(t *testing.T, text []byte, again func() ([]byte, error)) {
 func FuzzSnapshot(f *testing.F) {
 	f.Add([]byte(`{"kind":"bos-snapshot","version":1,"count":2}` + "\n" + `{"key":"/bos/options","value":"e30="}` + "\n" + `{"key":"/bos/schema","value":"e30="}`))
 	f.Add([]byte(`{"kind":"bos-snapshot","count":9999999999}`))
+	f.Add([]byte(`{"kind":"bos-snapshot","version":1}` + "\n" + `{"key":"/bos/a","value":"e30="}` + "\n" + `{"end":true,"count":1,"sha256":""}`))
 	f.Add([]byte(`{"kind":"bos-snapshot","count":-1}{"key":"","value":null}`))
 	f.Add([]byte(`{"kind":"bos-snapshot","count":2}{"key":"/bos/a"}{"key":"/bos/a"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -125,12 +126,12 @@ func FuzzSnapshot(f *testing.F) {
 			}
 		}
 		var out bytes.Buffer
-		if err := s.Snapshot(t.Context(), &out, time.Unix(1e9, 0)); err != nil {
+		if _, err := s.Snapshot(t.Context(), &out, time.Unix(1e9, 0)); err != nil {
 			t.Fatal(err)
 		}
 		other := store.New(mem.New())
 		defer func() { _ = other.Close() }()
-		if _, err := other.Restore(t.Context(), &out); err != nil {
+		if _, err := other.Restore(t.Context(), bytes.NewReader(out.Bytes())); err != nil {
 			t.Fatalf("%s: %v", out.Bytes(), err)
 		}
 	})

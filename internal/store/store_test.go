@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -309,7 +310,7 @@ func TestSnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	var snapshot bytes.Buffer
-	if err := from.Snapshot(t.Context(), &snapshot, now); err != nil {
+	if _, err := from.Snapshot(t.Context(), &snapshot, now); err != nil {
 		t.Fatal(err)
 	}
 	n, err := to.Restore(t.Context(), bytes.NewReader(snapshot.Bytes()))
@@ -339,7 +340,21 @@ func TestSnapshot(t *testing.T) {
 	if _, err := to.Restore(t.Context(), bytes.NewReader(snapshot.Bytes())); !bos.IsConflict(err) {
 		t.Errorf("restored into a store that is not empty: %v", err)
 	}
-	for name, bad := range map[string][]byte{"cut short": snapshot.Bytes()[:snapshot.Len()-100], "nonsense": []byte("{}"), "empty": nil} {
+	info, err := store.Verify(bytes.NewReader(snapshot.Bytes()))
+	if err != nil || info.Count != 251 || !info.Taken.Equal(now) || info.Version != store.SchemaVersion {
+		t.Errorf("verified: %+v, %v", info, err)
+	}
+	whole := snapshot.Bytes()
+	lines := bytes.SplitAfter(whole, []byte("\n"))
+	for name, bad := range map[string][]byte{
+		"cut short": whole[:len(whole)-100], "without its end": whole[:bytes.LastIndex(whole, []byte("{\"end\""))],
+		"a document less": slices.Concat(lines[0], bytes.Join(lines[2:], nil)),
+		"a bit more":      bytes.Replace(whole, []byte(`"value":"ey`), []byte(`"value":"ez`), 1),
+		"something after": append(bytes.Clone(whole), '{'), "nonsense": []byte("{}"), "empty": nil,
+	} {
+		if _, err := store.Verify(bytes.NewReader(bad)); bos.CodeOf(err) != bos.CodeInvalid {
+			t.Errorf("%s: verified: %v", name, err)
+		}
 		empty := newStore(t, mem.New())
 		if _, err := empty.Restore(t.Context(), bytes.NewReader(bad)); bos.CodeOf(err) != bos.CodeInvalid {
 			t.Errorf("%s: %v", name, err)

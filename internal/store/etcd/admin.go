@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -71,23 +72,18 @@ func (a *Admin) Members(ctx context.Context) ([]MemberInfo, error) {
 	var leader uint64
 	for _, m := range list.Members {
 		info := MemberInfo{ID: m.ID, Name: m.Name, PeerURLs: m.PeerURLs, ClientURLs: reachable(m), Learner: m.IsLearner}
-		for _, endpoint := range info.ClientURLs {
-			if status, err := a.status(ctx, endpoint); err == nil {
-				info.Answers, info.Bytes, info.InUse, info.Applied = true, status.DbSize, status.DbSizeInUse, status.RaftAppliedIndex
-				info.Alarms = status.Errors
-				leader = max(leader, status.Leader)
-				break
+		// One without addresses for clients may be the one that answers here.
+		for _, endpoint := range slices.Concat(info.ClientURLs, a.engine.client.Endpoints()) {
+			status, err := a.status(ctx, endpoint)
+			if err != nil || status.Header.MemberId != m.ID {
+				continue
 			}
+			info.Answers, info.Bytes, info.InUse, info.Applied = true, status.DbSize, status.DbSizeInUse, status.RaftAppliedIndex
+			info.Alarms = status.Errors
+			leader = status.Leader
+			break
 		}
 		infos = append(infos, info)
-	}
-	if leader == 0 {
-		// Nobody has addresses for clients: the one that answered here knows.
-		for _, endpoint := range a.engine.client.Endpoints() {
-			if status, err := a.status(ctx, endpoint); err == nil {
-				leader = status.Leader
-			}
-		}
 	}
 	for i := range infos {
 		infos[i].Leader = leader != 0 && infos[i].ID == leader
@@ -111,19 +107,29 @@ func (a *Admin) status(ctx context.Context, endpoint string) (*clientv3.StatusRe
 }
 
 // AddMember prepares the cluster for a member that will come up at an address
-// for its peers; it learns first and gets its vote by PromoteMember, or by
-// itself when it joins with Join.
-func (a *Admin) AddMember(ctx context.Context, peerURL string) (uint64, error) {
+// for its peers, host:port; it learns first and gets its vote by PromoteMember,
+// or by itself when it joins with Join.
+func (a *Admin) AddMember(ctx context.Context, address string) (uint64, error) {
 	var id uint64
 	err := a.engine.members(ctx, func(ctx context.Context) error {
-		resp, err := a.engine.client.MemberAddAsLearner(ctx, []string{peerURL})
+		list, err := a.engine.client.MemberList(ctx)
+		if err != nil {
+			return err
+		}
+		scheme := "http"
+		for _, m := range list.Members {
+			for _, u := range m.PeerURLs {
+				scheme, _, _ = strings.Cut(u, "://")
+			}
+		}
+		resp, err := a.engine.client.MemberAddAsLearner(ctx, []string{scheme + "://" + address})
 		if err == nil {
 			id = resp.Member.ID
 		}
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("add a member at %s: %w", peerURL, a.engine.refusal(ctx, err))
+		return 0, fmt.Errorf("add a member at %s: %w", address, a.engine.refusal(ctx, err))
 	}
 	return id, nil
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -27,11 +28,16 @@ const (
 	pageSize = 1000
 )
 
+// ErrRefused says that a cluster outside does not accept the user or the
+// password, or grants too little to the user: waiting does not help.
+var ErrRefused = errors.New("user or password are wrong, or the user may not read and write all of /bos/")
+
 // Engine implements [store.Engine] with etcd.
 type Engine struct {
 	client   *clientv3.Client
 	server   *embed.Etcd // nil for a cluster outside of this process
 	quorum   *quorum     // nil for a cluster outside of this process
+	closing  *atomic.Bool
 	leaseTTL time.Duration
 	log      *slog.Logger
 
@@ -91,6 +97,10 @@ func (e *Engine) wrap(ctx context.Context, err error) error {
 			Code: bos.CodeUnavailable, Dependency: "store", Err: err,
 			Message: "the store is full and takes no writes until it is compacted and its alarm is disarmed",
 		}
+	case errors.Is(err, rpctypes.ErrAuthFailed), errors.Is(err, rpctypes.ErrPermissionDenied), errors.Is(err, rpctypes.ErrUserEmpty):
+		return &bos.Error{
+			Code: bos.CodeUnavailable, Dependency: "store", Message: "the store refuses this service", Err: errors.Join(ErrRefused, err),
+		}
 	case errors.Is(err, rpctypes.ErrRequestTooLarge), errors.Is(err, rpctypes.ErrTooManyOps):
 		return &bos.Error{Code: bos.CodeTooLarge, Message: "the store refuses a request as too large", Err: err}
 	}
@@ -117,8 +127,23 @@ func (e *Engine) Get(ctx context.Context, key string) (store.KV, error) {
 
 // List implements [store.Engine].
 func (e *Engine) List(ctx context.Context, prefix string) ([]store.KV, int64, error) {
+	var kvs []store.KV
+	revision, err := e.Pages(ctx, prefix, func(page []store.KV, _, left int64) error {
+		if kvs == nil {
+			kvs = make([]store.KV, 0, int64(len(page))+left)
+		}
+		kvs = append(kvs, page...)
+		return nil
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return kvs, revision, nil
+}
+
+// Pages implements [store.Pager].
+func (e *Engine) Pages(ctx context.Context, prefix string, each func(page []store.KV, revision, left int64) error) (int64, error) {
 	var (
-		kvs      []store.KV
 		revision int64
 		from     = prefix
 		end      = clientv3.GetPrefixRangeEnd(prefix)
@@ -130,19 +155,22 @@ func (e *Engine) List(ctx context.Context, prefix string) ([]store.KV, int64, er
 		}
 		resp, err := e.page(ctx, from, opts)
 		if err != nil {
-			return nil, 0, e.wrap(ctx, err)
+			return 0, e.wrap(ctx, err)
 		}
 		if revision == 0 {
 			revision = resp.Header.Revision
-			kvs = make([]store.KV, 0, resp.Count)
 		}
-		for _, kv := range resp.Kvs {
-			kvs = append(kvs, store.KV{Key: string(kv.Key), Value: kv.Value, Revision: kv.ModRevision})
+		page := make([]store.KV, len(resp.Kvs))
+		for i, kv := range resp.Kvs {
+			page[i] = store.KV{Key: string(kv.Key), Value: kv.Value, Revision: kv.ModRevision}
+		}
+		if err := each(page, revision, resp.Count-int64(len(page))); err != nil {
+			return 0, err
 		}
 		if !resp.More {
-			return kvs, revision, nil
+			return revision, nil
 		}
-		from = kvs[len(kvs)-1].Key + "\x00"
+		from = page[len(page)-1].Key + "\x00"
 	}
 }
 
@@ -298,6 +326,7 @@ func (e *Engine) Close() error {
 	e.stop()
 	err := e.client.Close()
 	if e.server != nil {
+		e.closing.Store(true)
 		e.server.Close()
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {

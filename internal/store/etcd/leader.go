@@ -227,24 +227,26 @@ func (e *Engine) Campaign(ctx context.Context, role, holder string) (store.Leade
 		if o.known {
 			wait = o.vacant(e.leaseTTL)
 		}
+		var err error
 		if o.known && wait == 0 {
-			won, err := e.stand(ctx, role, holder, o)
-			if won != nil {
+			var won store.Leadership
+			if won, err = e.stand(ctx, role, holder, o); won != nil {
 				return won, nil
 			}
 			// Somebody was faster, what was known is old, or the store is away.
 			e.log.Debug("a campaign failed and is tried again", slog.String("role", role), slog.Any("error", err))
-			e.electoral.anew()
 			wait = electoralPause
 			if !bos.IsConflict(err) {
-				wait = awayPause
+				wait, o.changed = awayPause, nil
 			}
-			o.changed = nil
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-o.changed:
 		case <-timer.C:
+			if err != nil {
+				e.electoral.anew()
+			}
 		case <-ctx.Done():
 		case <-e.ctx.Done():
 		}

@@ -5,24 +5,28 @@ package etcd
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 
 	"go.uber.org/zap/zapcore"
 )
 
 // forwardTo sends etcd's log to ours, one level lower: what matters there is
-// detail here, and its farewell at shutdown is noise. Only what ends a process
-// stays an error.
-func forwardTo(log *slog.Logger) func(zapcore.Core) zapcore.Core {
-	return func(zapcore.Core) zapcore.Core { return &forwarder{log: log} }
+// detail here. Only what ends a process stays an error. While it is closing,
+// which etcd tells as a row of faults, nothing else is more than detail.
+func forwardTo(log *slog.Logger, closing *atomic.Bool) func(zapcore.Core) zapcore.Core {
+	return func(zapcore.Core) zapcore.Core { return &forwarder{log: log, closing: closing} }
 }
 
 type forwarder struct {
-	log    *slog.Logger
-	fields []zapcore.Field
+	log     *slog.Logger
+	closing *atomic.Bool
+	fields  []zapcore.Field
 }
 
-func level(l zapcore.Level) slog.Level {
+func (f *forwarder) level(l zapcore.Level) slog.Level {
 	switch {
+	case f.closing.Load() && l < zapcore.DPanicLevel:
+		return slog.LevelDebug - 4
 	case l >= zapcore.DPanicLevel:
 		return slog.LevelError
 	case l >= zapcore.ErrorLevel:
@@ -35,13 +39,13 @@ func level(l zapcore.Level) slog.Level {
 
 // Enabled implements [zapcore.Core].
 func (f *forwarder) Enabled(l zapcore.Level) bool {
-	return f.log.Enabled(context.Background(), level(l))
+	return f.log.Enabled(context.Background(), f.level(l))
 }
 
 // With implements [zapcore.Core].
 func (f *forwarder) With(fields []zapcore.Field) zapcore.Core {
 	all := append(append([]zapcore.Field{}, f.fields...), fields...)
-	return &forwarder{log: f.log, fields: all}
+	return &forwarder{log: f.log, closing: f.closing, fields: all}
 }
 
 // Check implements [zapcore.Core].
@@ -63,7 +67,7 @@ func (f *forwarder) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	for name, value := range enc.Fields {
 		attrs = append(attrs, slog.Any(name, value))
 	}
-	f.log.LogAttrs(context.Background(), level(e.Level), e.Message, attrs...) //nolint:sloglint // etcd words it
+	f.log.LogAttrs(context.Background(), f.level(e.Level), e.Message, attrs...) //nolint:sloglint // etcd words it
 	return nil
 }
 

@@ -81,7 +81,7 @@ func (c Embedded) config(fatal *fatalHook) (*embed.Config, error) {
 		cfg.TickMs, cfg.ElectionMs = 10, 100
 		cfg.UnsafeNoFsync = true
 	}
-	logger, err := zap.NewProduction(zap.WrapCore(forwardTo(c.Log)), zap.WithFatalHook(fatal))
+	logger, err := zap.NewProduction(zap.WrapCore(forwardTo(c.Log, &fatal.closing)), zap.WithFatalHook(fatal))
 	if err != nil {
 		return nil, fmt.Errorf("store's logger: %w", err)
 	}
@@ -122,6 +122,14 @@ func HasData(dir string) bool {
 	return wal.Exist(filepath.Join(dir, "member", "wal"))
 }
 
+// RemoveData removes the store in a folder, and nothing else there.
+func RemoveData(dir string) error {
+	if err := os.RemoveAll(filepath.Join(dir, "member")); err != nil {
+		return fmt.Errorf("remove the store in %s: %w", dir, err)
+	}
+	return nil
+}
+
 // OpenEmbedded starts a store in this process and waits until it serves. A
 // member of a cluster waits for a majority of the others, for as long as ctx
 // lasts.
@@ -156,10 +164,12 @@ func OpenEmbedded(ctx context.Context, c Embedded) (*Engine, error) {
 		return nil, fmt.Errorf("start the store in %s: %w", c.Dir, err)
 	}
 	if err := c.await(ctx, server); err != nil {
+		fatal.closing.Store(true)
 		server.Close()
 		return nil, err
 	}
 	e := newEngine(v3client.New(server.Server), server, c.LeaseTTL, c.Log)
+	e.closing = &fatal.closing
 	if path, err := c.socket(); err != nil {
 		c.Log.Warn("commands on this host can't reach the store", slog.Any("reason", err))
 	} else if path != "" {
@@ -216,7 +226,11 @@ func (e fatalError) Error() string { return e.text }
 // has logged by then. While the store starts, the one who starts it gets the
 // reason. Later the process ends: what can't be written must not be
 // acknowledged.
-type fatalHook struct{ started atomic.Bool }
+type fatalHook struct {
+	started atomic.Bool
+	// closing is set while the store is being closed.
+	closing atomic.Bool
+}
 
 // OnWrite implements [zapcore.CheckWriteHook].
 func (h *fatalHook) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) {

@@ -12,8 +12,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
@@ -60,7 +62,7 @@ func (c Remote) connect() (*clientv3.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	logger, err := zap.NewProduction(zap.WrapCore(forwardTo(c.Log)))
+	logger, err := zap.NewProduction(zap.WrapCore(forwardTo(c.Log, &atomic.Bool{})))
 	if err != nil {
 		return nil, fmt.Errorf("store's logger: %w", err)
 	}
@@ -75,6 +77,9 @@ func (c Remote) connect() (*clientv3.Client, error) {
 		MaxCallSendMsgSize:   2 * store.MaxBytes,
 		Logger:               logger,
 	})
+	if errors.Is(err, rpctypes.ErrAuthFailed) {
+		err = errors.Join(ErrRefused, err)
+	}
 	if err != nil {
 		return nil, bos.Unavailable("store", err)
 	}
