@@ -115,7 +115,7 @@ func age(x *exchange, name string) (bos.Opt[time.Duration], error) {
 // createSession stores a session as pending; setting it up is the operators'
 // part.
 func (s *server) createSession(x *exchange) error {
-	if _, err := s.nodesOf(x.ctx(), x.tenant); err != nil {
+	if err := s.tenantExists(x.ctx(), x.tenant); err != nil {
 		return err
 	}
 	var create bos.SessionCreate

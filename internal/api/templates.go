@@ -63,7 +63,7 @@ func (s *server) getTemplate(x *exchange) error {
 }
 
 func (s *server) putTemplate(x *exchange) error {
-	if _, err := s.nodesOf(x.ctx(), x.tenant); err != nil {
+	if err := s.tenantExists(x.ctx(), x.tenant); err != nil {
 		return err
 	}
 	var t bos.Template

@@ -9,22 +9,25 @@ import (
 	"bos/internal/bos"
 )
 
-// detailNoTenant is the detail for a tenant that does not exist.
-const detailNoTenant = "The provided tenant does not exist"
-
 // nodesOf returns the nodes to which a request is confined: nil without a
 // tenant, which is every node. An unknown tenant is an invalid one, and without
 // the word of TAPMS there is no answer.
 func (s *server) nodesOf(ctx context.Context, tenant string) (bos.Set, error) {
 	set, err := s.askTenant(ctx, tenant)
-	switch bos.CodeOf(err) {
-	case bos.CodeNotFound:
-		return nil, &bos.Error{Code: bos.CodeInvalid, Title: titleTenant, Message: detailNoTenant, Err: err}
-	case bos.CodeInvalid:
-		return nil, &bos.Error{Code: bos.CodeUnavailable, Dependency: "tapms", Message: bos.UserText(err), Err: err}
-	default:
-		return set, err
+	if bos.IsNotFound(err) {
+		return nil, &bos.Error{Code: bos.CodeInvalid, Title: titleTenant, Message: noTenant(tenant), Err: err}
 	}
+	return set, refusalIsOutage(err)
+}
+
+// tenantExists is for requests that need no nodes yet: they tell of an unknown
+// tenant in words that don't name it.
+func (s *server) tenantExists(ctx context.Context, tenant string) error {
+	_, err := s.askTenant(ctx, tenant)
+	if bos.IsNotFound(err) {
+		return &bos.Error{Code: bos.CodeInvalid, Title: titleTenant, Message: "The provided tenant does not exist", Err: err}
+	}
+	return refusalIsOutage(err)
 }
 
 // nodesOfMany is nodesOf for bulk PATCH and applystaged, which tell of it in
@@ -32,9 +35,20 @@ func (s *server) nodesOf(ctx context.Context, tenant string) (bos.Set, error) {
 func (s *server) nodesOfMany(ctx context.Context, tenant string) (bos.Set, error) {
 	set, err := s.askTenant(ctx, tenant)
 	if bos.IsNotFound(err) {
-		return nil, &bos.Error{Code: bos.CodeInvalid, Message: "Data not found for tenant " + tenant, Err: err}
+		return nil, &bos.Error{Code: bos.CodeInvalid, Message: noTenant(tenant), Err: err}
 	}
 	return set, err
+}
+
+func noTenant(tenant string) string { return "Data not found for tenant " + tenant }
+
+// refusalIsOutage makes an outage of TAPMS's refusal: what it refuses is this
+// service's question, which is no fault of the request.
+func refusalIsOutage(err error) error {
+	if bos.CodeOf(err) == bos.CodeInvalid {
+		return &bos.Error{Code: bos.CodeUnavailable, Dependency: "tapms", Message: bos.UserText(err), Err: err}
+	}
+	return err
 }
 
 // askTenant asks for a tenant's nodes.
@@ -43,7 +57,7 @@ func (s *server) askTenant(ctx context.Context, tenant string) (bos.Set, error) 
 		return nil, nil
 	}
 	if s.tenants == nil {
-		return nil, &bos.Error{Code: bos.CodeNotFound, Message: detailNoTenant, Err: errors.New("this site has no tenants")}
+		return nil, &bos.Error{Code: bos.CodeNotFound, Message: noTenant(tenant), Err: errors.New("this site has no tenants")}
 	}
 	ids, err := s.tenants.Cached(ctx, tenant)
 	if err != nil {

@@ -5,6 +5,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -44,9 +45,12 @@ func TestUnknownTenant(t *testing.T) {
 			s := start(t, change)
 			for _, c := range tenantCalls {
 				got := s.as("nobody", c.method, c.path, c.body)
-				if c.many {
+				switch {
+				case c.many:
 					got.problem(400, "Bad Request", "Data not found for tenant nobody")
-				} else {
+				case strings.HasPrefix(c.path, "/v2/components"):
+					got.problem(400, "Invalid tenant", "Data not found for tenant nobody")
+				default:
 					got.problem(400, "Invalid tenant", "The provided tenant does not exist")
 				}
 			}

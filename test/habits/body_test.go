@@ -143,7 +143,7 @@ func TestTenantHeader(t *testing.T) {
 		s.request(t, "GET /v2/components\n"+headers).ids("x1 x2 x3 x4")
 	}
 	for _, headers := range []string{"Cray-Tenant-Name: none", "cray-tenant-name: none", "CRAY-TENANT-NAME:none\ncray-tenant-name: none"} {
-		s.request(t, "GET /v2/components\n"+headers).problem(400, "Invalid tenant", "The provided tenant does not exist")
+		s.request(t, "GET /v2/components\n"+headers).problem(400, "Invalid tenant", "Data not found for tenant none")
 		s.request(t, "GET /v2/sessions/s\n"+headers).problem(404, "The resource was not found", "Session for tenant 'none' 's' does not exist")
 		s.request(t, "GET /v2/sessiontemplates\n"+headers).is(`[]`)
 	}
