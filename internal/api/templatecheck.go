@@ -33,7 +33,7 @@ func (s *server) acceptTemplate(ctx context.Context, t bos.Template, key bos.Tem
 		if _, err := bos.CheckImageAtPut(name, &set, facts, options); err != nil {
 			return t, err
 		}
-		warnings, err := bos.CheckBootSet(&set, bos.OperationBoot, facts, options)
+		warnings, err := t.CheckBootSet(&set, bos.OperationBoot, facts, options)
 		if err != nil {
 			warnings = []string{err.Error()}
 		}
@@ -59,7 +59,7 @@ func (s *server) checkTemplate(ctx context.Context, t *bos.Template, operation b
 		if operation != bos.OperationShutdown {
 			facts = s.images.Facts(ctx, &set)
 		}
-		found, err := bos.CheckBootSet(&set, operation, facts, options)
+		found, err := t.CheckBootSet(&set, operation, facts, options)
 		if err != nil {
 			return warnings, errors.New(bos.BootSetText(t.Name, name, err.Error()))
 		}

@@ -109,8 +109,8 @@ func TestPatchTemplate(t *testing.T) {
 	s.do("PATCH", "/v2/sessiontemplates/t", `{}`).problem(404, "The resource was not found", "Session template 't' does not exist")
 	s.do("PUT", "/v2/sessiontemplates/t", `{"cfs":{"configuration":"c"},"boot_sets":{"z":`+bootSet+`}}`).wants(200)
 	s.do("PATCH", "/v2/sessiontemplates/t", `{"cfs":{"configuration":""},"boot_sets":{"a":{"type":"s3","path":"p","node_groups":["g"]},
-		"z":{"name":"z","type":"s3","path":"q","node_list":["X0002"],"kernel_parameters":"k"}}}`).
-		is(`{"name":"t","tenant":null,"boot_sets":{"z":{"type":"s3","path":"q","arch":"X86","node_list":["x2"],"kernel_parameters":"k"},
+		"z":{"name":"z","type":"s3","path":"q","node_list":["X01C00S0B0N02"],"kernel_parameters":"k"}}}`).
+		is(`{"name":"t","tenant":null,"boot_sets":{"z":{"type":"s3","path":"q","arch":"X86","node_list":["x1c0s0b0n2"],"kernel_parameters":"k"},
 			"a":{"type":"s3","path":"p","arch":"X86","node_groups":["g"]}}}`)
 	got := string(s.do("GET", "/v2/sessiontemplates/t", "").body)
 	if strings.Index(got, `"z"`) > strings.Index(got, `"a"`) {

@@ -33,7 +33,7 @@ func (tt validating) run(t *testing.T) {
 	s, set := whole(), image()
 	tt.change(&s, &set)
 	facts := bootimage.New(s, s, nil).Facts(t.Context(), &set)
-	warnings, err := bos.CheckBootSet(&set, bos.OperationBoot, facts, tt.opts)
+	warnings, err := new(bos.Template).CheckBootSet(&set, bos.OperationBoot, facts, tt.opts)
 	if diff := cmp.Diff(tt.warnings, warnings); diff != "" && tt.err == "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
@@ -60,7 +60,10 @@ func TestValidationOfArtifacts(t *testing.T) {
 		}, err: "Can't find kernel in " + imgPath + ". Error: the image manifest lists no kernel"},
 		{name: "two kernels", change: func(s *script, _ *bos.BootSet) {
 			s.objects[imgPath] = manifest(entries(bos.ArtifactKernel, bos.ArtifactKernel))
-		}, err: "Can't find kernel in " + imgPath + ". Error: the image manifest lists 2 artifacts of the type kernel"},
+		}, err: "Can't find boot artifacts. Error: the image manifest lists 2 artifacts of the type kernel"},
+		{name: "two root file systems", change: func(s *script, _ *bos.BootSet) {
+			s.objects[imgPath] = manifest(entries(bos.ArtifactKernel, bos.ArtifactInitrd, bos.ArtifactRootfs, bos.ArtifactRootfs))
+		}, err: "Can't find boot artifacts. Error: the image manifest lists 2 artifacts of the type rootfs"},
 		{name: "kernel gone", change: func(s *script, _ *bos.BootSet) { delete(s.objects, "s3://boot-images/img/kernel") },
 			err: "Can't find kernel in " + imgPath + ". Error: 's3://boot-images/img/kernel' does not exist in S3"},
 		{name: "no initrd and no boot parameters", change: func(s *script, _ *bos.BootSet) {
@@ -69,10 +72,7 @@ func TestValidationOfArtifacts(t *testing.T) {
 		{name: "initrd and boot parameters gone", change: func(s *script, _ *bos.BootSet) {
 			delete(s.objects, "s3://boot-images/img/initrd")
 			delete(s.objects, "s3://boot-images/img/boot_parameters")
-		}, warnings: []string{
-			"Unable to check initrd in " + imgPath + ". Warning: 's3://boot-images/img/initrd' does not exist in S3",
-			"Unable to check boot_parameters in " + imgPath + ". Warning: 's3://boot-images/img/boot_parameters' does not exist in S3",
-		}},
+		}, warnings: []string{"Unable to check initrd in " + imgPath + ". Warning: 's3://boot-images/img/initrd' does not exist in S3"}},
 		{name: "boot parameters too large", change: func(s *script, _ *bos.BootSet) {
 			s.sizes["s3://boot-images/img/boot_parameters"] = bos.MaxManifest + 1
 		}, warnings: []string{"Unable to check boot_parameters in " + imgPath +
@@ -124,7 +124,7 @@ func TestSiteWithoutIMS(t *testing.T) {
 	set := image()
 	set.Arch = bos.Some(bos.ArchOther)
 	facts := bootimage.New(whole(), nil, nil).Facts(t.Context(), &set)
-	warnings, err := bos.CheckBootSet(&set, bos.OperationBoot, facts, bos.Options{IMSErrorsFatal: true, IMSImagesMustExist: true})
+	warnings, err := new(bos.Template).CheckBootSet(&set, bos.OperationBoot, facts, bos.Options{IMSErrorsFatal: true, IMSImagesMustExist: true})
 	if err != nil || len(warnings) != 0 {
 		t.Errorf("%v, %v", warnings, err)
 	}
@@ -144,7 +144,7 @@ func TestETags(t *testing.T) {
 	set.ETag = bos.Some("manifest-2")
 	s.etags["s3://boot-images/img/kernel"] = "rebuilt"
 	facts := reader.Facts(t.Context(), &set)
-	if warnings, err := bos.CheckBootSet(&set, bos.OperationBoot, facts, bos.Options{}); err != nil || len(warnings) != 0 {
+	if warnings, err := new(bos.Template).CheckBootSet(&set, bos.OperationBoot, facts, bos.Options{}); err != nil || len(warnings) != 0 {
 		t.Errorf("%v, %v", warnings, err)
 	}
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")

@@ -46,7 +46,7 @@ func FuzzImage(f *testing.F) {
 		set := image()
 		set.KernelParameters, set.RootfsProvider, set.RootfsProviderPassthrough = bos.Some(own), bos.Some(provider), bos.Some(passthrough)
 		r := bootimage.New(objects, objects, nil)
-		_, err := bos.CheckBootSet(&set, bos.OperationBoot, r.Facts(t.Context(), &set), bos.DefaultOptions())
+		_, err := new(bos.Template).CheckBootSet(&set, bos.OperationBoot, r.Facts(t.Context(), &set), bos.DefaultOptions())
 		if err != nil && err.Error() == "" {
 			t.Error("an error without words")
 		}

@@ -24,7 +24,7 @@ func TestAgainstTheSite(t *testing.T) {
 		KernelParameters: bos.Some("rd.shell  debug"),
 		RootfsProvider:   bos.Some("sbps"), RootfsProviderPassthrough: bos.Some("sbps:v1:iqn:_sbps:300"),
 	}
-	warnings, err := bos.CheckBootSet(&set, bos.OperationBoot, reader.Facts(t.Context(), &set), bos.DefaultOptions())
+	warnings, err := new(bos.Template).CheckBootSet(&set, bos.OperationBoot, reader.Facts(t.Context(), &set), bos.DefaultOptions())
 	if err != nil || len(warnings) != 0 {
 		t.Errorf("validation says %v, %v", warnings, err)
 	}

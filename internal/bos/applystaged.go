@@ -41,7 +41,7 @@ func (w Write) ApplyStaged(old Record, clearStage bool, operationOf func(Session
 		doc.Error = Some(fmt.Sprintf("%s (session: %s, tenant: %s)", problem, name, w.Tenant))
 		doc.Enabled = Some(false)
 	} else {
-		doc.DesiredState = Some(stagedTarget(operation, staged))
+		doc.DesiredState = Some(stagedTarget(staged))
 		doc.Enabled = Some(true)
 		if operation == OperationReboot {
 			doc.ActualState = Some(EmptyActualState())
@@ -82,13 +82,11 @@ func stagedProblem(operation Operation, artifacts BootArtifacts) string {
 	return ""
 }
 
-func stagedTarget(operation Operation, staged StagedState) DesiredState {
-	target := DesiredState{
-		BootArtifacts: staged.BootArtifacts,
+// stagedTarget is what was staged, as it was written; artifacts that were left
+// out altogether are empty ones.
+func stagedTarget(staged StagedState) DesiredState {
+	return DesiredState{
+		BootArtifacts: Some(staged.BootArtifacts.Or(EmptyBootArtifacts())),
 		Configuration: Some(staged.Configuration.Value()),
 	}
-	if operation == OperationShutdown {
-		target.BootArtifacts = Some(EmptyBootArtifacts())
-	}
-	return target
 }

@@ -102,6 +102,10 @@ func TestLimit(t *testing.T) {
 		"all,&nosuch":    "",
 		"z":              "",
 		"&a":             "",
+		"&":              "",
+		"all,&":          "",
+		"all, ! ":        "a,b,c,d",
+		"all,!!a":        "a,b,c,d",
 	} {
 		l, err := bos.ParseLimit(limit)
 		if err != nil {
@@ -117,7 +121,7 @@ func TestLimit(t *testing.T) {
 			t.Errorf("%q selects %v, want %s", limit, got, want)
 		}
 	}
-	for _, limit := range []string{",", "a,,b", "a,", " ", "&", "a,! "} {
+	for _, limit := range []string{",", "a,,b", "a,", " ", "a, ,b"} {
 		if _, err := bos.ParseLimit(limit); bos.CodeOf(err) != bos.CodeInvalid {
 			t.Errorf("%q: %v", limit, err)
 		}
@@ -233,6 +237,13 @@ func TestImageID(t *testing.T) {
 		"s3://b//id/x":                        "id",
 		"s3://boot-images/abc/":               "",
 		"s3://boot-images/a-b-c/d/e/f/g/manifest": "a-b-c",
+		"s3:/img/x":          "img",
+		"s3:img/x":           "img",
+		"S3+x-1.0://b/img/x": "img",
+		"3s:img/x":           "3s:img",
+		"s 3://b/img/x":      "s 3:",
+		"//b/img/x":          "img",
+		":img/x":             ":img",
 	} {
 		if got := bos.ImageID(path); got != want {
 			t.Errorf("%q: %q, want %q", path, got, want)
@@ -422,7 +433,7 @@ func TestBootSetsKeepTheirOrder(t *testing.T) {
 func TestTemplatePatchAndSanitize(t *testing.T) {
 	var tpl bos.Template
 	if err := json.Unmarshal([]byte(`{"cfs":{"configuration":""},"boot_sets":{"b":{"path":"p","type":"s3","name":"b","cfs":{},
-		"node_list":["X03000C00S01B00N0","Login","Login"]}}}`), &tpl); err != nil {
+		"node_list":["X03000C00S01B00N0","X03000C00S01B00","Login","Login"]}}}`), &tpl); err != nil {
 		t.Fatal(err)
 	}
 	tpl = tpl.Sanitize("t", "")
@@ -431,7 +442,7 @@ func TestTemplatePatchAndSanitize(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameJSON(t, "sanitized", `{"name":"t","tenant":null,"boot_sets":{"b":{"path":"p","type":"s3","arch":"X86",
-		"node_list":["x3000c0s1b0n0","login","login"]}}}`, data)
+		"node_list":["x3000c0s1b0n0","x03000c00s01b00","login","login"]}}}`, data)
 
 	var p bos.TemplatePatch
 	if err := json.Unmarshal([]byte(`{"description":"d","cfs":{"configuration":"c"},"boot_sets":{"b":{"path":"p2","type":"s3",
@@ -544,6 +555,11 @@ func TestCheckBootSet(t *testing.T) {
 			b.KernelParameters = bos.Some("a=initrd-b")
 			b.RootfsProvider = bos.Some("cpss3")
 		}, facts: facts{Manifest: manifest, Image: x86}, warnings: []string{"cpss3", "61 characters", "initrd"}},
+		{name: "in order", change: func(b *bos.BootSet) {
+			b.NodeList, b.RootfsProvider = bos.Some([]string{"nid1"}), bos.Some("cpss3")
+		}, facts: facts{Manifest: noInitrd, ImageErr: away}, warnings: []string{"cpss3", "NID", "initrd", "ims"}},
+		{name: "provider of a shutdown", change: func(b *bos.BootSet) { b.RootfsProvider = bos.Some("cpss3") }, op: bos.OperationShutdown,
+			warnings: []string{"cpss3"}},
 	}
 	for _, tt := range tests {
 		set := base
@@ -554,7 +570,7 @@ func TestCheckBootSet(t *testing.T) {
 		if op == "" {
 			op = bos.OperationBoot
 		}
-		warnings, err := bos.CheckBootSet(&set, op, tt.facts, tt.opts)
+		warnings, err := new(bos.Template).CheckBootSet(&set, op, tt.facts, tt.opts)
 		if tt.err != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.err) || strings.Contains(err.Error(), "inside") {
 				t.Errorf("%s: error %v", tt.name, err)
@@ -570,6 +586,31 @@ func TestCheckBootSet(t *testing.T) {
 				t.Errorf("%s: warning %q lacks %q", tt.name, warnings[i], w)
 			}
 		}
+	}
+}
+
+// A name that CFS won't take is warned of wherever it is written.
+func TestLongConfigurationOfTemplate(t *testing.T) {
+	tpl := bos.Template{CFS: bos.Some(bos.CFS{Configuration: bos.Some(strings.Repeat("c", 61))})}
+	set := bos.BootSet{NodeList: bos.Some([]string{"x1"}), Path: "s3://b/img/manifest.json"}
+	check := func() []string {
+		manifest, err := bos.ParseManifest([]byte(`{"artifacts":[{"type":"application/vnd.cray.image.kernel","link":{"path":"k"}},
+			{"type":"application/vnd.cray.image.initrd","link":{"path":"i"}}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		warnings, err := tpl.CheckBootSet(&set, bos.OperationBoot, bos.BootSetFacts{Manifest: manifest, Image: bos.ImageFacts{Unchecked: true}}, bos.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return warnings
+	}
+	if got := check(); len(got) != 1 || !strings.Contains(got[0], "61 characters") {
+		t.Errorf("got %q", got)
+	}
+	set.CFS = bos.Some(bos.CFS{Configuration: bos.Some("short")})
+	if got := check(); len(got) != 0 {
+		t.Errorf("got %q", got)
 	}
 }
 

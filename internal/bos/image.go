@@ -104,12 +104,26 @@ func (m Manifest) Find(t ArtifactType) (Artifact, error) {
 	return found[0], nil
 }
 
+// check reports the first artifact that can't be told from others or found.
+func (m Manifest) check() error {
+	for _, t := range []ArtifactType{ArtifactKernel, ArtifactInitrd, ArtifactRootfs, ArtifactBootParameters} {
+		if _, err := m.Find(t); err != nil && !errors.Is(err, ErrNoArtifact) {
+			return err
+		}
+	}
+	return nil
+}
+
 // ImageID returns the IMS id in a path to an image's manifest or kernel: the
 // first part of a key of two or more parts. The scheme and the bucket are not
-// looked at; "" means that the path is not that of an IMS image.
+// looked at, nor need they be there; "" means that the path is not that of an
+// IMS image.
 func ImageID(path string) string {
 	key := path
-	if _, rest, ok := strings.Cut(path, "://"); ok {
+	if scheme, rest, ok := strings.Cut(path, ":"); ok && isScheme(scheme) {
+		key = rest
+	}
+	if rest, ok := strings.CutPrefix(key, "//"); ok {
 		_, key, _ = strings.Cut(rest, "/")
 	}
 	key = strings.TrimLeft(key, "/")
@@ -118,6 +132,18 @@ func ImageID(path string) string {
 		return ""
 	}
 	return id
+}
+
+// isScheme reports whether s is the scheme of a URL (RFC 3986, section 3.1).
+func isScheme(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (i == 0 || !strings.ContainsRune("0123456789+.-", rune(c))) {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // KernelParts are what the kernel parameters of a boot set are put together

@@ -61,7 +61,8 @@ type limitItem struct {
 
 // ParseLimit reads a limit: comma-separated items, each one OR, with & in
 // front AND, with ! in front NOT. One operator is read per item; blanks around
-// items are dropped. An empty item is an error; an empty limit is none.
+// items are dropped. An empty item is an error, an operator alone is not: it
+// stands before a name that nothing has. An empty limit is none.
 func ParseLimit(s string) (Limit, error) {
 	if s == "" {
 		return Limit{}, nil
@@ -69,12 +70,12 @@ func ParseLimit(s string) (Limit, error) {
 	var l Limit
 	for item := range strings.SplitSeq(s, ",") {
 		name := strings.TrimSpace(item)
-		op := byte('|')
-		if name != "" && (name[0] == '&' || name[0] == '!') {
-			op, name = name[0], strings.TrimSpace(name[1:])
-		}
 		if name == "" {
 			return Limit{}, Errorf(CodeInvalid, "limit: an item is empty; items are separated by single commas")
+		}
+		op := byte('|')
+		if name[0] == '&' || name[0] == '!' {
+			op, name = name[0], strings.TrimSpace(name[1:])
 		}
 		l.items = append(l.items, limitItem{op, name})
 	}

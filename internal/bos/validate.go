@@ -43,7 +43,7 @@ func ValidName(s string) bool {
 // Sanitize brings the template of a request into the form in which it is
 // stored: name and tenant are set, boot sets without an architecture get X86,
 // empty cfs are dropped at both levels, so are the boot sets' own names; node
-// lists are lower-cased and zero-stripped.
+// lists are lower-cased and the names of nodes in them zero-stripped.
 func (t Template) Sanitize(name, tenant string) Template {
 	t.Name, t.Tenant = name, tenant
 	t.CFS = dropEmptyCFS(t.CFS)
@@ -55,7 +55,7 @@ func (t Template) Sanitize(name, tenant string) Template {
 		if list, ok := set.NodeList.Get(); ok {
 			clean := make([]string, len(list))
 			for i, node := range list {
-				clean[i] = xname.Canonical(node)
+				clean[i] = xname.CanonicalNodes(node)
 			}
 			set.NodeList = Some(clean)
 		}
@@ -169,12 +169,15 @@ func CheckImageAtPut(name string, b *BootSet, f BootSetFacts, opts Options) (war
 	return warnings, nil
 }
 
-// CheckBootSet checks a boot set for an operation: problems that keep a session
-// from running are the error, others are warnings. facts are needed for boot
-// and reboot only.
-func CheckBootSet(b *BootSet, operation Operation, f BootSetFacts, opts Options) (warnings []string, err error) {
+// CheckBootSet checks a boot set of a template for an operation: problems that
+// keep a session from running are the error, others are warnings. facts are
+// needed for boot and reboot only.
+func (t *Template) CheckBootSet(b *BootSet, operation Operation, f BootSetFacts, opts Options) (warnings []string, err error) {
 	if !b.namesNodes() {
 		return nil, errors.New("None of node_list, node_groups and node_roles_groups names anything") //nolint:staticcheck // begins a sentence after its prefix
+	}
+	if p := b.RootfsProvider.Value(); p != "" && p != RootfsProviderSBPS {
+		warnings = append(warnings, fmt.Sprintf("rootfs_provider '%s' is not supported; %s is", p, RootfsProviderSBPS))
 	}
 	if b.hasNIDs() {
 		if opts.RejectNIDs {
@@ -185,28 +188,25 @@ func CheckBootSet(b *BootSet, operation Operation, f BootSetFacts, opts Options)
 	if operation == OperationShutdown {
 		return warnings, nil
 	}
-	if p := b.RootfsProvider.Value(); p != "" && p != RootfsProviderSBPS {
-		warnings = append(warnings, fmt.Sprintf("rootfs_provider '%s' is not supported; %s is", p, RootfsProviderSBPS))
+	for _, check := range []func() (string, error){
+		func() (string, error) { return checkArtifacts(b, f) },
+		func() (string, error) { return checkImage(b, f, opts) },
+	} {
+		warning, err := check()
+		if err != nil {
+			return nil, err
+		}
+		if warning != "" {
+			warnings = append(warnings, warning)
+		}
 	}
-	more, err := checkArtifacts(b, f)
-	if err != nil {
-		return nil, err
-	}
-	warnings = append(warnings, more...)
-	warning, err := checkImage(b, f, opts)
-	if err != nil {
-		return nil, err
-	}
-	if warning != "" {
-		warnings = append(warnings, warning)
-	}
-	return append(warnings, hints(b)...), nil
+	return append(warnings, t.hints(b)...), nil
 }
 
 // hints are warnings about what other services will make of the boot set.
-func hints(b *BootSet) []string {
+func (t *Template) hints(b *BootSet) []string {
 	var out []string
-	if n := len(b.CFS.Value().Configuration.Value()); n > maxConfigurationName {
+	if n := len(t.ConfigurationFor(b)); n > maxConfigurationName {
 		out = append(out, fmt.Sprintf("cfs.configuration has %d characters; CFS takes at most %d", n, maxConfigurationName))
 	}
 	if strings.Contains(b.KernelParameters.Value(), "initrd") {
@@ -215,33 +215,37 @@ func hints(b *BootSet) []string {
 	return out
 }
 
-func checkArtifacts(b *BootSet, f BootSetFacts) (warnings []string, err error) {
-	if f.ManifestErr != nil {
-		return nil, fmt.Errorf("Can't find boot artifacts. Error: %s", UserText(f.ManifestErr)) //nolint:staticcheck // a recorded text
+// checkArtifacts checks what a manifest lists and what of it is in S3. Without a
+// kernel nothing boots; of the others only the first that is not as it should be
+// is told of.
+func checkArtifacts(b *BootSet, f BootSetFacts) (warning string, err error) {
+	err = f.ManifestErr
+	if err == nil {
+		err = f.Manifest.check()
 	}
-	if _, err := f.Manifest.Find(ArtifactKernel); err != nil {
-		return nil, fmt.Errorf("Can't find kernel in %s. Error: %s", b.Path, UserText(err)) //nolint:staticcheck // a recorded text
+	if err != nil {
+		return "", fmt.Errorf("Can't find boot artifacts. Error: %s", UserText(err)) //nolint:staticcheck // a recorded text
 	}
-	if err := f.Objects[ArtifactKernel]; err != nil {
-		return nil, fmt.Errorf("Can't find kernel in %s. Error: %s", b.Path, UserText(err)) //nolint:staticcheck // a recorded text
+	_, err = f.Manifest.Find(ArtifactKernel)
+	if err == nil {
+		err = f.Objects[ArtifactKernel]
+	}
+	if err != nil {
+		return "", fmt.Errorf("Can't find kernel in %s. Error: %s", b.Path, UserText(err)) //nolint:staticcheck // a recorded text
 	}
 	for _, t := range []ArtifactType{ArtifactInitrd, ArtifactBootParameters} {
-		_, err := f.Manifest.Find(t)
-		if errors.Is(err, ErrNoArtifact) {
+		if _, err := f.Manifest.Find(t); err != nil {
 			// Many images come without boot parameters of their own.
 			if t == ArtifactInitrd {
-				warnings = append(warnings, fmt.Sprintf("%s doesn't contain a %s", b.Path, t.Name()))
+				return fmt.Sprintf("%s doesn't contain a %s", b.Path, t.Name()), nil
 			}
 			continue
 		}
-		if err == nil {
-			err = f.Objects[t]
-		}
-		if err != nil {
-			warnings = append(warnings, fmt.Sprintf("Unable to check %s in %s. Warning: %s", t.Name(), b.Path, UserText(err)))
+		if err := f.Objects[t]; err != nil {
+			return fmt.Sprintf("Unable to check %s in %s. Warning: %s", t.Name(), b.Path, UserText(err)), nil
 		}
 	}
-	return warnings, nil
+	return "", nil
 }
 
 // imageArch is the architecture that IMS images for a boot set must have.

@@ -229,7 +229,7 @@ func TestApplyStaged(t *testing.T) {
 		name, staged, tenant string
 		sealed               bos.Sealed
 		want                 bos.StagedOutcome
-		err, owner           string
+		err, owner, desired  string
 	}{
 		{name: "boot", staged: `{"session":"boot",` + artifacts + `}`, want: bos.StagedSucceeded},
 		{name: "nothing staged", staged: `{}`, want: bos.StagedIgnored},
@@ -238,7 +238,10 @@ func TestApplyStaged(t *testing.T) {
 			err: "Staged operation is boot but some boot artifacts have not been specified (session: boot, tenant: )"},
 		{name: "no artifacts", staged: `{"session":"reboot"}`, want: bos.StagedFailed,
 			err: "Staged operation is reboot but some boot artifacts have not been specified (session: reboot, tenant: )"},
-		{name: "shutdown", staged: `{"session":"shutdown"}`, want: bos.StagedSucceeded},
+		{name: "shutdown", staged: `{"session":"shutdown"}`, want: bos.StagedSucceeded,
+			desired: `{"boot_artifacts":{"kernel":"","kernel_parameters":"","initrd":""},"configuration":"","last_updated":"` + testStamp + `"}`},
+		{name: "shutdown as written", staged: `{"session":"shutdown","configuration":"c","boot_artifacts":{"kernel":""}}`, want: bos.StagedSucceeded,
+			desired: `{"boot_artifacts":{"kernel":""},"configuration":"c","last_updated":"` + testStamp + `"}`},
 		{name: "shutdown with artifacts", staged: `{"session":"shutdown",` + artifacts + `}`, want: bos.StagedFailed,
 			err: "Staged operation is shutdown but boot artifacts have been specified (session: shutdown, tenant: )"},
 		{name: "session gone", staged: `{"session":"gone",` + artifacts + `}`, want: bos.StagedFailed,
@@ -268,6 +271,13 @@ func TestApplyStaged(t *testing.T) {
 			}
 			if got.AwaitedStage().Name != "" {
 				t.Error("an applied stage is still awaited")
+			}
+			if tt.desired != "" {
+				desired, err := json.Marshal(got.Component.DesiredState)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sameJSON(t, "desired", tt.desired, desired)
 			}
 			cleared, _ := testWrite(tt.tenant).ApplyStaged(old, true, lookup)
 			want := `{"boot_artifacts":{"kernel":"","kernel_parameters":"","initrd":""},"configuration":"","last_updated":"` + testStamp + `"}`

@@ -59,6 +59,9 @@ func FuzzCanonical(f *testing.F) {
 		if xname.IsNode(s) && c != s {
 			t.Fatalf("%q became %q", s, c)
 		}
+		if n := xname.CanonicalNodes(s); xname.CanonicalNodes(n) != n || xname.IsNode(c) && n != c {
+			t.Fatalf("%q became %q", s, n)
+		}
 		if xname.Compare(s, other) != -xname.Compare(other, s) || (xname.Compare(s, other) == 0) != (s == other) {
 			t.Fatalf("%q and %q: %d and %d", s, other, xname.Compare(s, other), xname.Compare(other, s))
 		}

@@ -55,14 +55,58 @@ func Canonical(s string) string {
 			continue
 		}
 		n := leadingDigits(s[i:])
-		number := strings.TrimLeft(s[i:i+n], "0")
-		if number == "" {
-			number = "0"
-		}
-		out = append(out, number...)
+		out = append(out, withoutZeros(s[i:i+n])...)
 		i += n
 	}
 	return string(out)
+}
+
+// CanonicalNodes returns s in lower case and, wherever the name of a node is in
+// it, that name without leading zeros. Other text stays, names of other
+// hardware too. It is for what users write.
+func CanonicalNodes(s string) string {
+	if IsNode(s) {
+		return s
+	}
+	s = strings.ToLower(s)
+	var out strings.Builder
+	for s != "" {
+		name, length := nodePrefix(s)
+		if length == 0 {
+			name, length = s[:1], 1
+		}
+		out.WriteString(name)
+		s = s[length:]
+	}
+	return out.String()
+}
+
+// nodePrefix returns the canonical form of the node's name that s begins with
+// and how long it is in s; 0 if s begins with something else.
+func nodePrefix(s string) (name string, length int) {
+	var out strings.Builder
+	rest := s
+	for i := range len(nodeLevels) {
+		if rest == "" || rest[0] != nodeLevels[i] {
+			return "", 0
+		}
+		digits := leadingDigits(rest[1:])
+		if digits == 0 {
+			return "", 0
+		}
+		out.WriteByte(nodeLevels[i])
+		out.WriteString(withoutZeros(rest[1 : 1+digits]))
+		rest = rest[1+digits:]
+	}
+	return out.String(), len(s) - len(rest)
+}
+
+// withoutZeros returns a number without leading zeros.
+func withoutZeros(digits string) string {
+	if number := strings.TrimLeft(digits, "0"); number != "" {
+		return number
+	}
+	return "0"
 }
 
 // Compare orders names as people count: by their numbers where both have a

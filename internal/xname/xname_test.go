@@ -56,6 +56,25 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
+func TestCanonicalNodes(t *testing.T) {
+	for in, want := range map[string]string{
+		"X03000C00S01B00N0":                 "x3000c0s1b0n0",
+		"x3000c0s1b0n0":                     "x3000c0s1b0n0",
+		"X03000C00S01B00":                   "x03000c00s01b00",
+		"X00":                               "x00",
+		"Login 01":                          "login 01",
+		"x01c02s03b04n05extra006":           "x1c2s3b4n5extra006",
+		"xx01c02s03b04n05":                  "xx1c2s3b4n5",
+		"x01c02x01c02s00b000n0,X1C1S1B1N01": "x01c02x1c2s0b0n0,x1c1s1b1n1",
+		"":                                  "",
+		"ÄX01":                              "äx01",
+	} {
+		if got := xname.CanonicalNodes(in); got != want {
+			t.Errorf("CanonicalNodes(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestCompare(t *testing.T) {
 	want := []string{
 		"nid1", "nid2", "nid10", "x2c0s0b0n0", "x10c0s0b0n0", "x10c0s0b0n1", "x10c0s2b0n0",
