@@ -89,6 +89,7 @@ func (a *app) root() *cobra.Command {
 		a.templatesCommand(), a.templatesValidCommand(), a.exampleTemplateCommand(),
 		a.componentsCommand(), a.applyStagedCommand(),
 		a.optionsCommand(),
+		a.exportCommand(), a.importCommand(),
 		a.reporterCommand(),
 	)
 	filesOnlyFor(root, "file", "token-file", "ca-file")

@@ -59,13 +59,18 @@ func (a *app) client(cmd *cobra.Command) (*client.Client, error) {
 	if a.connection, err = a.connect(cmd); err != nil {
 		return nil, err
 	}
-	a.bos, err = client.New(client.Config{
-		URL: a.connection.URL, Tenant: a.connection.Tenant,
+	a.bos, err = a.clientFor(a.connection.Tenant)
+	return a.bos, err
+}
+
+// clientFor makes a client of the server on behalf of a tenant.
+func (a *app) clientFor(tenant string) (*client.Client, error) {
+	return client.New(client.Config{
+		URL: a.connection.URL, Tenant: tenant,
 		TokenFile: a.connection.TokenFile, TokenCommand: a.tokenCommand, CAFile: a.connection.CAFile,
 		Insecure: a.connection.insecure, Timeout: a.connection.timeout,
 		UserAgent: "bos/" + version(),
 	})
-	return a.bos, err
 }
 
 // connect decides how the server is reached: flags go before environment, and
