@@ -14,6 +14,7 @@ import (
 
 	"bos/internal/bench"
 	"bos/internal/config"
+	"bos/internal/version"
 )
 
 // benchTimeScale makes the simulated hardware take some 12 s for a boot, as it
@@ -21,7 +22,7 @@ import (
 const benchTimeScale = 0.1
 
 func (p *program) bench() *cobra.Command {
-	cfg := bench.Config{Nodes: []int{1000, 10000, 100000}, TimeScale: benchTimeScale, Rounds: 7, Calls: 4000, Version: version()}
+	cfg := bench.Config{Nodes: []int{1000, 10000, 100000}, TimeScale: benchTimeScale, Rounds: 7, Calls: 4000, Version: version.String()}
 	output := config.FormatText
 	c := &cobra.Command{
 		Use: "bench", Short: "Measure BOS beside the original and the limits of this machine", Args: noArgs,

@@ -17,6 +17,7 @@ import (
 
 	"bos/internal/config"
 	"bos/internal/demo"
+	"bos/internal/version"
 )
 
 func (p *program) demo() *cobra.Command {
@@ -38,6 +39,9 @@ func (p *program) demo() *cobra.Command {
 	return c
 }
 
+// errInterrupted is why a demonstration that was told to end has no result.
+var errInterrupted = errors.New("interrupted")
+
 // runDemo carries a demonstration out and shows it. Results go to the standard
 // output; with JSON it has nothing else.
 func (p *program) runDemo(ctx context.Context, cfg *config.Config) error {
@@ -53,26 +57,35 @@ func (p *program) runDemo(ctx context.Context, cfg *config.Config) error {
 	show, leave := p.display(out)
 	defer leave()
 	d, err := demo.Start(ctx, demo.Config{
-		Nodes: cfg.Nodes, Seed: cfg.Seed, TimeScale: cfg.TimeScale, Faults: cfg.Faults, Version: version(), Show: show,
+		Nodes: cfg.Nodes, Seed: cfg.Seed, TimeScale: cfg.TimeScale, Faults: cfg.Faults, Version: version.String(), Show: show,
 		Log: log, Level: level,
 	})
 	if err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
 	report, err := d.Run(ctx)
 	leave()
-	if err == nil {
-		err = errors.Join(p.printReport(cfg, report), report.Err())
-		if cfg.Keep && ctx.Err() == nil {
-			_, _ = fmt.Fprintf(out, "\nBOS goes on serving at %s until Ctrl-C\n", d.URL())
-			select {
-			case <-ctx.Done():
-			case failed := <-d.Failed():
-				err = errors.Join(err, failed)
-			}
+	if err != nil {
+		return errors.Join(interrupted(ctx, err), d.Close())
+	}
+	err = errors.Join(p.printReport(cfg, report), report.Err())
+	if cfg.Keep {
+		_, _ = fmt.Fprintf(out, "\nBOS goes on serving at %s until Ctrl-C\n", d.URL())
+		select {
+		case <-ctx.Done():
+		case failed := <-d.Failed():
+			err = errors.Join(err, failed)
 		}
 	}
 	return errors.Join(err, d.Close())
+}
+
+// interrupted says what Ctrl-C did to a demonstration instead of what came of it.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	return err
 }
 
 // demoLog opens the log of a demonstration; nil if there is to be none. shut

@@ -12,12 +12,12 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"bos/internal/config"
+	"bos/internal/version"
 )
 
 func main() {
@@ -71,6 +71,7 @@ func (p *program) root() *cobra.Command {
 		Long: "bosd boots, reboots and shuts down the nodes of a supercomputer.\n\n" +
 			"Every flag can also be set in the environment, as BOS_ and its name in\n" +
 			"capitals with underscores, or in a YAML file (--config).",
+		Args: noArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 		SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
@@ -117,17 +118,8 @@ func (p *program) version() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(p.stdout, "bosd", version())
+			_, err := fmt.Fprintln(p.stdout, "bosd", version.String())
 			return err
 		},
 	}
-}
-
-// version is the version that the build knows.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	return info.Main.Version
 }

@@ -18,6 +18,7 @@ import (
 	"bos/internal/config"
 	"bos/internal/decide"
 	"bos/internal/sim"
+	"bos/internal/version"
 )
 
 func (p *program) serve() *cobra.Command {
@@ -30,7 +31,7 @@ func (p *program) serve() *cobra.Command {
 				return err
 			}
 			log, level := p.logger(cfg)
-			return serveUntilDone(c.Context(), cfg, app.Options{Log: log, Level: level, Version: version()})
+			return serveUntilDone(c.Context(), cfg, app.Options{Log: log, Level: level, Version: version.String()})
 		},
 	}
 	cfg.Bind(c.Flags(), config.GroupLog, config.GroupListen, config.GroupAPI, config.GroupEmbedded, config.GroupCluster, config.GroupSnapshots, config.GroupEtcd,
@@ -58,7 +59,7 @@ func (p *program) operator() *cobra.Command {
 			}
 			cfg.Operators = args
 			log, level := p.logger(cfg)
-			return serveUntilDone(c.Context(), cfg, app.Options{Log: log, Level: level, Version: version(), NoAPI: true})
+			return serveUntilDone(c.Context(), cfg, app.Options{Log: log, Level: level, Version: version.String(), NoAPI: true})
 		},
 	}
 	cfg.Bind(c.Flags(), config.GroupLog, config.GroupEtcd, config.GroupServices)

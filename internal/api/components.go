@@ -4,6 +4,7 @@ package api
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 
 	"bos/internal/bos"
@@ -25,10 +26,7 @@ func (s *server) listComponents(x *exchange) error {
 	if err := s.sync(x.ctx()); err != nil {
 		return err
 	}
-	list, tag := s.view.ComponentsAt(componentFilter(x, within))
-	if !x.unchanged(tag) {
-		s.nodes(x, list)
-	}
+	x.nodes(s.view.Components(componentFilter(x, within)))
 	return nil
 }
 
@@ -74,13 +72,11 @@ func (s *server) getComponent(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	n, tag, ok := s.view.NodeAt(id)
+	n, ok := s.view.Node(id)
 	if !ok {
 		return noComponent(id)
 	}
-	if !x.unchanged(tag) {
-		s.node(x, n)
-	}
+	x.bytes(http.StatusOK, contentTypeJSON, n.JSON)
 	return nil
 }
 

@@ -18,7 +18,7 @@ func (s *server) putComponent(x *exchange) error {
 		return err
 	}
 	var doc bos.Component
-	if err := s.decoders.decode(x.body, &doc); err != nil {
+	if err := decode(x.body, &doc); err != nil {
 		return err
 	}
 	now, err := s.put(x, []string{id}, map[string]bos.Component{id: doc})
@@ -33,7 +33,7 @@ func (s *server) putComponents(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	ids, docs, err := s.byID(x.body)
+	ids, docs, err := byID(x.body)
 	if err != nil {
 		return err
 	}
@@ -68,9 +68,9 @@ func (s *server) put(x *exchange, ids []string, docs map[string]bos.Component) (
 
 // byID reads a list of components: their ids in order, each once, and for each
 // the last that was sent.
-func (s *server) byID(body []byte) ([]string, map[string]bos.Component, error) {
+func byID(body []byte) ([]string, map[string]bos.Component, error) {
 	var sent []bos.Component
-	if err := s.decoders.decode(body, &sent); err != nil {
+	if err := decode(body, &sent); err != nil {
 		return nil, nil, err
 	}
 	ids := make([]string, 0, len(sent))
@@ -91,7 +91,7 @@ func (s *server) patchComponent(x *exchange) error {
 		return err
 	}
 	var patch bos.Component
-	if err := s.decoders.decode(x.body, &patch); err != nil {
+	if err := decode(x.body, &patch); err != nil {
 		return err
 	}
 	w := s.writer(x.tenant)
@@ -134,7 +134,7 @@ func (s *server) patchComponents(x *exchange) error {
 	}
 	skip, _ := x.params.Bool("skip_bad_ids")
 	if bytes.HasPrefix(bytes.TrimLeft(x.body, " \t\r\n"), []byte("[")) {
-		ids, patches, err := s.byID(x.body)
+		ids, patches, err := byID(x.body)
 		if err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func (s *server) patchComponents(x *exchange) error {
 			Session string `json:"session"`
 		} `json:"filters"`
 	}
-	if err := s.decoders.decode(x.body, &update); err != nil {
+	if err := decode(x.body, &update); err != nil {
 		return err
 	}
 	if session := update.Filters.Session; session != "" {

@@ -14,11 +14,7 @@ func (s *server) getOptions(x *exchange) error {
 	if err := s.sync(x.ctx()); err != nil {
 		return err
 	}
-	options, tag := s.view.OptionsAt()
-	if x.unchanged(tag) {
-		return nil
-	}
-	return x.json(http.StatusOK, options)
+	return x.json(http.StatusOK, s.view.Options())
 }
 
 // patchOptions changes options, all that were sent or none. Options that nobody

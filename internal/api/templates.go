@@ -10,7 +10,6 @@ import (
 
 	"bos/internal/bos"
 	"bos/internal/store"
-	"bos/internal/view"
 )
 
 // The fixed beginnings of what is said of templates that are refused.
@@ -29,34 +28,30 @@ func noTemplate(key bos.TemplateKey) error {
 }
 
 // template returns the template of a request, no older than the request.
-func (s *server) template(x *exchange) (*bos.Template, view.Tag, error) {
+func (s *server) template(x *exchange) (*bos.Template, error) {
 	if err := s.sync(x.ctx()); err != nil {
-		return nil, view.Tag{}, err
+		return nil, err
 	}
-	rec, tag, ok := s.view.TemplateAt(templateKey(x))
+	rec, ok := s.view.Template(templateKey(x))
 	if !ok {
-		return nil, tag, noTemplate(templateKey(x))
+		return nil, noTemplate(templateKey(x))
 	}
-	return &rec.Template, tag, nil
+	return &rec.Template, nil
 }
 
 func (s *server) listTemplates(x *exchange) error {
 	if err := s.sync(x.ctx()); err != nil {
 		return err
 	}
-	templates, tag := s.view.TemplatesAt(x.tenant)
-	if x.unchanged(tag) {
-		return nil
-	}
-	return list(x, templates, func(dst []byte, rec *bos.TemplateRecord) ([]byte, error) {
+	return list(x, s.view.Templates(x.tenant), func(dst []byte, rec *bos.TemplateRecord) ([]byte, error) {
 		data, err := json.Marshal(rec.Template)
 		return append(dst, data...), err
 	})
 }
 
 func (s *server) getTemplate(x *exchange) error {
-	t, tag, err := s.template(x)
-	if err != nil || x.unchanged(tag) {
+	t, err := s.template(x)
+	if err != nil {
 		return err
 	}
 	return x.json(http.StatusOK, t)
@@ -134,7 +129,7 @@ func (s *server) deleteTemplate(x *exchange) error {
 
 // validateTemplate answers with a text, whether the template can be used or not.
 func (s *server) validateTemplate(x *exchange) error {
-	t, _, err := s.template(x)
+	t, err := s.template(x)
 	if err != nil {
 		return err
 	}

@@ -88,6 +88,7 @@ var (
 	attemptsDesc   = prometheus.NewDesc("bos_power_commands_open", "Power commands that PCS is not done with, by action.", []string{"action"}, nil)
 	awayDesc       = prometheus.NewDesc("bos_upstream_away", "1 while a service gives no usable answer.", []string{"service"}, nil)
 	revisionDesc   = prometheus.NewDesc("bos_view_revision", "Revision of the store that the view has reached.", nil, nil)
+	visitsDesc     = prometheus.NewDesc("bos_view_visits_total", "Documents and index entries that lists and sums looked at.", nil, nil)
 	skippedDesc    = prometheus.NewDesc("bos_store_unreadable_documents", "Documents of the store that could not be read.", nil, nil)
 	copyTimeDesc   = prometheus.NewDesc("bos_snapshot_time_seconds", "When the newest copy of the store was made, in Unix time; 0 for never.", nil, nil)
 	copyBytesDesc  = prometheus.NewDesc("bos_snapshot_bytes", "Size of the newest copy of the store.", nil, nil)
@@ -98,7 +99,7 @@ var (
 // Describe implements [prometheus.Collector].
 func (f fleet) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		componentsDesc, enabledDesc, sessionsDesc, attemptsDesc, awayDesc, revisionDesc, skippedDesc, sizeDesc,
+		componentsDesc, enabledDesc, sessionsDesc, attemptsDesc, awayDesc, revisionDesc, visitsDesc, skippedDesc, sizeDesc,
 		copyTimeDesc, copyBytesDesc, copyFaultDesc,
 	} {
 		ch <- d
@@ -134,6 +135,7 @@ func (f fleet) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	gauge(revisionDesc, float64(v.Revision()))
+	ch <- prometheus.MustNewConstMetric(visitsDesc, prometheus.CounterValue, float64(v.Visits()))
 	gauge(skippedDesc, float64(len(v.Skipped())))
 	if schedule := f.app.schedule; schedule != nil {
 		status := schedule.Status()

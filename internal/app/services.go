@@ -119,11 +119,21 @@ const (
 	configChunk = 200
 )
 
+// How many looks may be under way at once, and how much of its time the service
+// gets for each: PCS answers for 1,000 nodes in 10 ms, CFS for 200 in a few.
+const (
+	powerLooks    = 4
+	powerSpacing  = 100 * time.Millisecond
+	configLooks   = 2
+	configSpacing = 20 * time.Millisecond
+)
+
 // observe makes the observers of power and configuration.
 func (s *services) observe(a *App) {
 	slowest := func() time.Duration { return a.view.Options().Polling() }
 	s.power = observe.New(observe.Config[decide.Power]{
-		Service: decide.ServicePCS, Chunk: powerChunk, Revision: a.view.Revision, Slowest: slowest, Clock: a.clock, Log: a.log,
+		Service: decide.ServicePCS, Chunk: powerChunk, Parallel: powerLooks, Spacing: powerSpacing,
+		Revision: a.view.Revision, Slowest: slowest, Clock: a.clock, Log: a.log,
 		Fetch: func(ctx context.Context, ids []string) (map[string]decide.Power, error) {
 			list, err := s.pcs.PowerStatus(ctx, ids)
 			out := make(map[string]decide.Power, len(list))
@@ -137,7 +147,8 @@ func (s *services) observe(a *App) {
 		return
 	}
 	s.config = observe.New(observe.Config[decide.Config]{
-		Service: decide.ServiceCFS, Chunk: configChunk, Revision: a.view.Revision, Slowest: slowest, Clock: a.clock, Log: a.log,
+		Service: decide.ServiceCFS, Chunk: configChunk, Parallel: configLooks, Spacing: configSpacing,
+		Revision: a.view.Revision, Slowest: slowest, Clock: a.clock, Log: a.log,
 		Fetch: func(ctx context.Context, ids []string) (map[string]decide.Config, error) {
 			list, err := s.cfs.Components(ctx, ids)
 			out := make(map[string]decide.Config, len(list))

@@ -4,10 +4,11 @@ package cli
 
 import (
 	"errors"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"bos/internal/version"
 )
 
 // globalFlags are the flags that every command has.
@@ -59,7 +60,7 @@ func (a *app) root() *cobra.Command {
 		Short:         "Boot, reboot and shut down nodes through the Boot Orchestration Service",
 		Long:          rootHelp,
 		Example:       rootExample,
-		Version:       version(),
+		Version:       version.String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -94,15 +95,6 @@ func (a *app) root() *cobra.Command {
 	)
 	filesOnlyFor(root, "file", "token-file", "ca-file")
 	return root
-}
-
-// version is the program's own version.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "unknown"
-	}
-	return info.Main.Version
 }
 
 // group makes a command that only holds others.

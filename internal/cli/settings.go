@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"bos/internal/client"
+	"bos/internal/version"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -69,7 +70,7 @@ func (a *app) clientFor(tenant string) (*client.Client, error) {
 		URL: a.connection.URL, Tenant: tenant,
 		TokenFile: a.connection.TokenFile, TokenCommand: a.tokenCommand, CAFile: a.connection.CAFile,
 		Insecure: a.connection.insecure, Timeout: a.connection.timeout,
-		UserAgent: "bos/" + version(),
+		UserAgent: "bos/" + version.String(),
 	})
 }
 

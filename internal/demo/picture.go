@@ -4,6 +4,7 @@ package demo
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"charm.land/lipgloss/v2"
@@ -37,8 +38,9 @@ func parts() []part {
 const (
 	// narrowest and widest bound the width of the picture, in columns.
 	narrowest, widest = 40, 110
-	// nameColumn and numberColumn are what stands on both sides of a bar.
-	nameColumn, numberColumn = 10, 34
+	// nameColumn stands in front of a bar, secondsColumn behind it, after how
+	// many nodes of how many made it.
+	nameColumn, secondsColumn = 10, 26
 )
 
 // picture draws progress for a terminal of some columns and lines.
@@ -46,7 +48,7 @@ func picture(p Progress, width, height int) string {
 	width = min(max(width-1, narrowest), widest)
 	bold, faint := lipgloss.NewStyle().Bold(true), lipgloss.NewStyle().Faint(true)
 	var lines []string
-	add := func(line string) { lines = append(lines, " "+clip(line, width-1)) }
+	add := func(line string) { lines = append(lines, " "+line) }
 	add(bold.Render("BOS") + faint.Render(" "+titleOf(p)))
 	if p.URL != "" {
 		add(faint.Render("API " + p.URL))
@@ -54,8 +56,8 @@ func picture(p Progress, width, height int) string {
 	add("")
 	for _, s := range p.Steps {
 		lines = append(lines, stepLines(s, p.Nodes, width)...)
+		add("")
 	}
-	add("")
 	add(legend())
 	if p.Doing != "" {
 		add("")
@@ -63,7 +65,10 @@ func picture(p Progress, width, height int) string {
 	}
 	if !p.Over && len(p.Failures) > 0 {
 		room := height - len(lines) - 3
-		lines = append(lines, failurePart(p.Failures, width, room)...)
+		lines = append(lines, failurePart(p.Failures, room)...)
+	}
+	for i, line := range lines {
+		lines[i] = clip(line, width)
 	}
 	return strings.Join(lines, "\n") + "\n"
 }
@@ -80,8 +85,9 @@ func titleOf(p Progress) string {
 func stepLines(s Step, nodes, width int) []string {
 	faint := lipgloss.NewStyle().Faint(true)
 	name := lipgloss.NewStyle().Width(nameColumn).Bold(s.Stage == StageRunning).Faint(s.Stage == StageWaiting)
-	size := max(10, width-nameColumn-numberColumn)
-	numbers := fmt.Sprintf("%6d/%d", s.Counts.Succeeded, nodes)
+	digits := len(strconv.Itoa(nodes))
+	numbers := fmt.Sprintf("  %*d/%d", digits, s.Counts.Succeeded, nodes)
+	size := max(10, width-nameColumn-len(numbers)-secondsColumn)
 	under := "to " + s.Goal
 	switch s.Stage {
 	case StageWaiting:
@@ -91,6 +97,8 @@ func stepLines(s Step, nodes, width int) []string {
 		if text := s.Counts.running(); text != "" {
 			under += ": " + text
 		}
+		bold := lipgloss.NewStyle().Bold(true)
+		numbers = bold.Render(numbers)
 	case StageEnded:
 		numbers += fmt.Sprintf("  %s, hardware %s", seconds(s.Total), seconds(s.Hardware))
 		if s.Counts.Failed > 0 {
@@ -98,7 +106,8 @@ func stepLines(s Step, nodes, width int) []string {
 		}
 	}
 	first := " " + name.Render(string(s.Operation)) + bar(s.Counts, nodes, size) + numbers
-	second := strings.Repeat(" ", 1+nameColumn) + faint.Render(clip(under, width-nameColumn-1))
+	// What a node is to become explains a bar, it doesn't compete with it.
+	second := strings.Repeat(" ", 1+nameColumn) + faint.Render(under)
 	return []string{first, second}
 }
 
@@ -117,6 +126,9 @@ func bar(c Counts, nodes, size int) string {
 	}
 	var b strings.Builder
 	for i, n := range shares(counts, size) {
+		if n == 0 {
+			continue
+		}
 		b.WriteString(all[i].style.Render(strings.Repeat(all[i].sign, n)))
 	}
 	return b.String()
@@ -172,7 +184,7 @@ func legend() string {
 }
 
 // failurePart draws the last failures, folded, in at most so many lines.
-func failurePart(list []Failure, width, room int) []string {
+func failurePart(list []Failure, room int) []string {
 	type key struct {
 		operation bos.Operation
 		reason    string
@@ -196,8 +208,8 @@ func failurePart(list []Failure, width, room int) []string {
 	}
 	for _, k := range keys {
 		lines = append(lines,
-			" "+red.Render(fmt.Sprintf("× %-8s", k.operation))+clip(fmt.Sprintf(" %d: %s", len(nodes[k]), xname.Fold(nodes[k])), width-nameColumn),
-			strings.Repeat(" ", 1+nameColumn)+faint.Render(" "+clip(k.reason, width-nameColumn-2)))
+			" "+red.Render(fmt.Sprintf("× %-8s", k.operation))+fmt.Sprintf(" %d failed: %s", len(nodes[k]), xname.Fold(nodes[k])),
+			strings.Repeat(" ", 1+nameColumn)+faint.Render(" "+k.reason))
 	}
 	return lines
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -18,7 +19,6 @@ import (
 	"bos/internal/bos"
 	"bos/internal/clock"
 	"bos/internal/decide"
-	"bos/internal/xname"
 )
 
 // Cadence says how soon a node shall be looked at again.
@@ -46,6 +46,8 @@ const (
 	// together: a look takes along the nodes that would be due within this part
 	// of an interval.
 	together = 4
+	// hurry puts the nodes that somebody asked for before all that are due.
+	hurry = 24 * time.Hour
 )
 
 // Seen is one look at a node. Since is the revision that the view had when the
@@ -66,6 +68,14 @@ type Config[T comparable] struct {
 	Fetch func(ctx context.Context, ids []string) (map[string]T, error)
 	// Chunk is how many nodes one call of Fetch may be about.
 	Chunk int
+	// Parallel is how many calls of Fetch may be under way at once, about
+	// different nodes; 0 means 1. Further ones are made only about a whole chunk
+	// of nodes that somebody asked for.
+	Parallel int
+	// Spacing is the time, on the fleet's clock, that the service gets for each
+	// chunk of the nodes of which a change is expected: the more there are, the
+	// longer are the intervals.
+	Spacing time.Duration
 	// Revision is that of the view.
 	Revision func() int64
 	// Slowest is the interval of looks at nodes of which nothing is expected.
@@ -76,39 +86,40 @@ type Config[T comparable] struct {
 
 // Observer looks at nodes and remembers what it saw.
 type Observer[T comparable] struct {
-	cfg  Config[T]
-	wake chan struct{}
+	cfg   Config[T]
+	wake  chan struct{}
+	epoch time.Time
 
-	mu      sync.Mutex
-	nodes   map[string]*watched[T]
-	subs    map[*Subscription]struct{}
-	since   time.Time // of the first failure in a row; zero while it answers
-	sinceAt bos.Instant
-	// begun is how many looks have begun.
-	begun int64
+	mu    sync.Mutex
+	nodes map[string]*watched[T]
+	queue queue[T]
+	// owners are the bits of those who have ever watched.
+	owners map[string]owners
+	// often and asked count the nodes of which a change is expected, and those
+	// that somebody asked for and that no look is under way about.
+	often, asked int
+	subs         map[*Subscription]struct{}
+	since        time.Time // of the first failure in a row; zero while it answers
+	sinceAt      bos.Instant
+	// begun is how many looks have begun, flying how many are under way.
+	begun  int64
+	flying int
 	// quiet is until when a service that failed is not asked.
-	quiet   time.Time
+	quiet   time.Duration
 	lastErr error
-}
-
-// watched is a node that somebody wants to be looked at.
-type watched[T any] struct {
-	owners map[string]Cadence
-	// began is since when a change is expected.
-	began time.Time
-	due   time.Time
-	asked bool
-	seen  bool
-	last  Seen[T]
 }
 
 // New returns an observer that looks at nothing yet.
 func New[T comparable](cfg Config[T]) *Observer[T] {
+	cfg.Parallel = max(cfg.Parallel, 1)
 	return &Observer[T]{
-		cfg: cfg, wake: make(chan struct{}, 1),
-		nodes: map[string]*watched[T]{}, subs: map[*Subscription]struct{}{},
+		cfg: cfg, wake: make(chan struct{}, 1), epoch: time.Now(),
+		nodes: map[string]*watched[T]{}, owners: map[string]owners{}, subs: map[*Subscription]struct{}{},
 	}
 }
+
+// now is the time since the observer was made.
+func (o *Observer[T]) now() time.Duration { return time.Since(o.epoch) }
 
 // Subscription tells one user of an observer which nodes look different.
 type Subscription struct {
@@ -178,6 +189,18 @@ func (o *Observer[T]) Get(id string) (Seen[T], bool) {
 	return n.last, true
 }
 
+// Each tells the last look at each of some nodes that there was one at; i is
+// the node's place in ids. tell must not use the observer.
+func (o *Observer[T]) Each(ids []string, tell func(i int, seen Seen[T])) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, id := range ids {
+		if n := o.nodes[id]; n != nil && n.seen {
+			tell(i, n.last)
+		}
+	}
+}
+
 // Begun returns how many looks have begun. A look with a higher number began
 // after the call, and shows what was done before it.
 func (o *Observer[T]) Begun() int64 {
@@ -186,41 +209,78 @@ func (o *Observer[T]) Begun() int64 {
 	return o.begun
 }
 
-// Watch sets how soon an owner wants a node to be looked at.
-func (o *Observer[T]) Watch(owner, id string, c Cadence) {
+// Watch sets how soon an owner wants nodes to be looked at. There may be up to
+// eight owners.
+func (o *Observer[T]) Watch(owner string, c Cadence, ids ...string) {
+	if len(ids) == 0 {
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	n := o.nodes[id]
-	if n == nil {
-		n = &watched[T]{owners: map[string]Cadence{}}
-		o.nodes[id] = n
-	}
-	now := time.Now()
-	was := n.cadence()
-	if c == Now {
-		n.asked = true
-		n.due = now
-		c = Often
-	}
-	n.owners[owner] = c
-	if n.cadence() == Often && was != Often {
-		n.began = now
-	}
-	if next := now.Add(o.interval(n, now)); n.due.IsZero() || next.Before(n.due) {
-		n.due = next
+	bit, now := o.owner(owner), o.now()
+	for _, id := range ids {
+		n := o.watch(id, bit, now)
+		often := n.often | bit
+		if c == Seldom {
+			often &^= bit
+		}
+		if often == n.often && n.due < now+hurry && c != Now {
+			continue
+		}
+		o.expect(n, often, now)
+		if c == Now {
+			o.ask(n, now, math.MaxInt64)
+		}
+		o.plan(n, min(n.due, now+o.interval(n, now)))
 	}
 	signal(o.wake)
 }
 
-// Forget says that an owner has no more interest in a node. What was seen is
-// forgotten with the last owner.
-func (o *Observer[T]) Forget(owner, id string) {
+// Need is a node and the oldest look at it that will do: one that began when
+// the view had a revision of at least Since.
+type Need struct {
+	ID    string
+	Since int64
+}
+
+// Ask has nodes looked at as soon as possible, as [Now] does. A look that is
+// under way is not repeated if it is new enough.
+func (o *Observer[T]) Ask(owner string, needs []Need) {
+	if len(needs) == 0 {
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if n := o.nodes[id]; n != nil {
-		delete(n.owners, owner)
-		if len(n.owners) == 0 {
-			delete(o.nodes, id)
+	bit, now := o.owner(owner), o.now()
+	for _, need := range needs {
+		n := o.watch(need.ID, bit, now)
+		o.expect(n, n.often|bit, now)
+		o.ask(n, now, need.Since)
+		o.plan(n, min(n.due, now+o.interval(n, now)))
+	}
+	signal(o.wake)
+}
+
+// watch returns a node that an owner wants; the lock is held.
+func (o *Observer[T]) watch(id string, bit owners, now time.Duration) *watched[T] {
+	n := o.nodes[id]
+	if n == nil {
+		n = &watched[T]{id: id, due: now + hurry, place: nowhere}
+		o.nodes[id] = n
+	}
+	n.wanted |= bit
+	return n
+}
+
+// Forget says that an owner has no more interest in nodes. What was seen is
+// forgotten with the last owner.
+func (o *Observer[T]) Forget(owner string, ids ...string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	bit := o.owner(owner)
+	for _, id := range ids {
+		if n := o.nodes[id]; n != nil {
+			o.forget(n, bit)
 		}
 	}
 }
@@ -228,29 +288,22 @@ func (o *Observer[T]) Forget(owner, id string) {
 // ForgetAll says that an owner has no more interest in anything.
 func (o *Observer[T]) ForgetAll(owner string) {
 	o.mu.Lock()
-	ids := slices.Collect(maps.Keys(o.nodes))
-	o.mu.Unlock()
-	for _, id := range ids {
-		o.Forget(owner, id)
+	defer o.mu.Unlock()
+	bit := o.owner(owner)
+	for _, n := range o.nodes {
+		o.forget(n, bit)
 	}
-}
-
-func (n *watched[T]) cadence() Cadence {
-	c := Seldom
-	for _, owner := range n.owners {
-		c = max(c, owner)
-	}
-	return c
 }
 
 // interval returns how long after a look the next one is due.
-func (o *Observer[T]) interval(n *watched[T], now time.Time) time.Duration {
+func (o *Observer[T]) interval(n *watched[T], now time.Duration) time.Duration {
 	slowest := o.cfg.Clock.Real(o.cfg.Slowest())
-	if n.cadence() != Often {
+	if n.often == 0 {
 		return slowest
 	}
-	waited := now.Sub(n.began)
-	return min(slowest, max(o.cfg.Clock.Real(fastest), waited/share))
+	chunks := 1 + (o.often-1)/o.cfg.Chunk
+	spaced := o.cfg.Clock.Real(max(fastest, time.Duration(chunks)*o.cfg.Spacing))
+	return min(slowest, max(spaced, (now-n.began)/share))
 }
 
 // Away reports whether the service has given no usable answer for a while, and
@@ -286,137 +339,10 @@ func (o *Observer[T]) Retry() {
 	if o.lastErr == nil {
 		return
 	}
-	now := time.Now()
+	now := o.now()
 	o.quiet = now
 	for _, n := range o.nodes {
-		n.due = now
+		o.plan(n, min(n.due, now))
 	}
 	signal(o.wake)
-}
-
-// Run looks at nodes until ctx ends.
-func (o *Observer[T]) Run(ctx context.Context) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		ids, wait := o.next()
-		if len(ids) == 0 {
-			timer.Reset(wait)
-			select {
-			case <-ctx.Done():
-				return
-			case <-o.wake:
-			case <-timer.C:
-			}
-			continue
-		}
-		o.look(ctx, ids)
-		if ctx.Err() != nil {
-			return
-		}
-	}
-}
-
-// next returns the nodes that are due, up to one chunk of them, or how long
-// until one is.
-func (o *Observer[T]) next() ([]string, time.Duration) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	now := time.Now()
-	if wait := o.quiet.Sub(now); wait > 0 {
-		return nil, wait
-	}
-	soonest := now.Add(time.Hour)
-	var due, soon []string
-	for id, n := range o.nodes {
-		switch left := n.due.Sub(now); {
-		case left <= 0:
-			due = append(due, id)
-		case left < o.interval(n, now)/together && len(soon) < o.cfg.Chunk:
-			soon = append(soon, id)
-		}
-		if len(due) == o.cfg.Chunk {
-			break
-		}
-		if n.due.Before(soonest) {
-			soonest = n.due
-		}
-	}
-	if len(due) == 0 {
-		return nil, max(soonest.Sub(now), time.Millisecond)
-	}
-	due = append(due, soon[:min(o.cfg.Chunk-len(due), len(soon))]...)
-	slices.SortFunc(due, xname.Compare)
-	return due, 0
-}
-
-// look asks about nodes and takes note of the answer.
-func (o *Observer[T]) look(ctx context.Context, ids []string) {
-	o.mu.Lock()
-	o.begun++
-	look := Seen[T]{Since: o.cfg.Revision(), At: o.cfg.Clock.Now(), Look: o.begun}
-	o.mu.Unlock()
-	answer, err := o.cfg.Fetch(ctx, ids)
-	if ctx.Err() != nil {
-		return
-	}
-	changed := o.note(ids, answer, err, look)
-	o.mu.Lock()
-	subs := slices.Collect(maps.Keys(o.subs))
-	o.mu.Unlock()
-	for _, s := range subs {
-		s.tell(changed)
-	}
-}
-
-// note keeps an answer and returns the nodes to tell about: those that look
-// different and those that somebody asked for.
-func (o *Observer[T]) note(ids []string, answer map[string]T, err error, look Seen[T]) []string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	now := time.Now()
-	o.noteHealth(now, err)
-	var changed []string
-	for _, id := range ids {
-		n := o.nodes[id]
-		if n == nil {
-			continue
-		}
-		value, told := answer[id]
-		if err != nil && !told {
-			// Nothing was learnt. Whoever asked shall know that it takes longer.
-			if n.asked {
-				changed = append(changed, id)
-			}
-			n.due = now.Add(o.cfg.Clock.Real(fastest))
-			continue
-		}
-		if !n.seen || n.asked || n.last.Value != value {
-			changed = append(changed, id)
-		}
-		if n.seen && n.last.Value != value {
-			n.began = now
-		}
-		n.seen, n.asked = true, false
-		n.last = look
-		n.last.Value = value
-		n.due = now.Add(o.interval(n, now))
-	}
-	return changed
-}
-
-func (o *Observer[T]) noteHealth(now time.Time, err error) {
-	if err == nil {
-		if o.lastErr != nil {
-			o.cfg.Log.Info("a service answers again", slog.String("service", o.cfg.Service), slog.Duration("after", now.Sub(o.since)))
-		}
-		o.lastErr, o.quiet, o.since = nil, time.Time{}, time.Time{}
-		return
-	}
-	if o.lastErr == nil {
-		o.since, o.sinceAt = now, o.cfg.Clock.Now()
-		o.cfg.Log.Warn("a look at nodes failed", slog.String("service", o.cfg.Service), slog.Any("error", err))
-	}
-	o.lastErr = err
-	o.quiet = now.Add(o.cfg.Clock.Real(fastest))
 }

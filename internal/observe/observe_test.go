@@ -111,7 +111,7 @@ func TestLooksAreAdaptive(t *testing.T) {
 		s.set("x1", "off")
 		sub := o.Subscribe()
 		defer sub.Close()
-		o.Watch("status", "x1", observe.Now)
+		o.Watch("status", observe.Now, "x1")
 		<-sub.C()
 		if diff := cmp.Diff([]string{"x1"}, sub.Take()); diff != "" {
 			t.Error(diff)
@@ -144,7 +144,7 @@ func TestLooksAreAdaptive(t *testing.T) {
 		if diff := cmp.Diff([]string{"x1"}, sub.Take()); diff != "" {
 			t.Error(diff)
 		}
-		o.Watch("status", "x1", observe.Seldom)
+		o.Watch("status", observe.Seldom, "x1")
 		time.Sleep(time.Minute)
 		s.times()
 		time.Sleep(time.Minute)
@@ -166,7 +166,7 @@ func TestLooksAreAdaptive(t *testing.T) {
 func TestLooksAreInChunks(t *testing.T) {
 	run(t, func(t *testing.T, s *service, o *observe.Observer[string]) {
 		for i := range 1050 {
-			o.Watch("status", fmt.Sprintf("x%d", i), observe.Now)
+			o.Watch("status", observe.Now, fmt.Sprintf("x%d", i))
 		}
 		time.Sleep(500 * time.Millisecond)
 		sizes, most := s.counts()
@@ -192,8 +192,8 @@ func TestLooksAreInChunks(t *testing.T) {
 
 func TestTwoOwners(t *testing.T) {
 	run(t, func(t *testing.T, s *service, o *observe.Observer[string]) {
-		o.Watch("status", "x1", observe.Seldom)
-		o.Watch("configuration", "x1", observe.Now)
+		o.Watch("status", observe.Seldom, "x1")
+		o.Watch("configuration", observe.Now, "x1")
 		time.Sleep(100 * time.Millisecond)
 		o.ForgetAll("configuration")
 		if _, ok := o.Get("x1"); !ok {
@@ -212,7 +212,7 @@ func TestServiceAway(t *testing.T) {
 		sub := o.Subscribe()
 		defer sub.Close()
 		s.fail(bos.Unavailable("pcs", errors.New("inside")))
-		o.Watch("status", "x1", observe.Now)
+		o.Watch("status", observe.Now, "x1")
 		time.Sleep(time.Second)
 		if _, away := o.Away(); away {
 			t.Error("away after a second")
@@ -228,7 +228,7 @@ func TestServiceAway(t *testing.T) {
 		// Whatever happens meanwhile, it is asked once a second.
 		s.times()
 		for range 100 {
-			o.Watch("status", "x1", observe.Now)
+			o.Watch("status", observe.Now, "x1")
 			time.Sleep(100 * time.Millisecond)
 		}
 		if n := len(s.times()); n > 11 {
@@ -251,8 +251,8 @@ func TestServiceAway(t *testing.T) {
 func TestMissingFromTheAnswer(t *testing.T) {
 	run(t, func(t *testing.T, s *service, o *observe.Observer[string]) {
 		s.set("x1", "on")
-		o.Watch("status", "x1", observe.Now)
-		o.Watch("status", "x2", observe.Now)
+		o.Watch("status", observe.Now, "x1")
+		o.Watch("status", observe.Now, "x2")
 		time.Sleep(100 * time.Millisecond)
 		if seen, ok := o.Get("x2"); !ok || seen.Value != "" {
 			t.Errorf("%v %+v", ok, seen)

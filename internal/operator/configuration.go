@@ -66,9 +66,11 @@ func (t *configurationTerm) pass(ctx context.Context, ids []string) (map[string]
 	now := t.Clock.Now()
 	nodes := t.nodes(ids)
 	groups, look := decide.Configuration(nodes, t.View.Options().BatchSize(maxConfigurationBatch))
-	for _, id := range look {
-		t.Config.Watch(decide.RoleConfiguration, id, observe.Now)
+	needs := make([]observe.Need, len(look))
+	for i, rec := range t.View.Records(look) {
+		needs[i] = observe.Need{ID: rec.Component.ID, Since: rec.Revision}
 	}
+	t.Config.Ask(decide.RoleConfiguration, needs)
 	due := map[string]bos.Instant{}
 	on := true
 	for _, g := range groups {
@@ -93,20 +95,37 @@ func (t *configurationTerm) pass(ctx context.Context, ids []string) (map[string]
 // CFS was told about and has not been looked at since.
 func (t *configurationTerm) nodes(ids []string) []decide.StatusNode {
 	var nodes []decide.StatusNode
-	for _, id := range ids {
-		rec := t.View.Record(id)
-		if rec == nil || !rec.Component.Enabled.Value() || rec.Component.StatusNow() != bos.StatusConfiguring {
-			delete(t.told, id)
-			t.Config.Forget(decide.RoleConfiguration, id)
-			continue
+	var turn []string
+	concerned := make(bos.Set, len(ids))
+	for _, rec := range t.View.Records(ids) {
+		if id := rec.Component.ID; rec.Component.Enabled.Value() && rec.Component.StatusNow() == bos.StatusConfiguring {
+			concerned.Add(id)
+			turn = append(turn, id)
+			nodes = append(nodes, decide.StatusNode{Record: rec})
 		}
-		seen, ok := t.Config.Get(id)
-		if told, was := t.told[id]; was && (!ok || seen.Look <= told) {
-			continue
-		}
-		nodes = append(nodes, decide.StatusNode{Record: rec, Config: t.config(id)})
 	}
-	return nodes
+	var gone []string
+	for _, id := range ids {
+		if !concerned.Has(id) {
+			delete(t.told, id)
+			gone = append(gone, id)
+		}
+	}
+	t.Config.Forget(decide.RoleConfiguration, gone...)
+	newer := make([]bool, len(nodes))
+	t.Config.Each(turn, func(i int, seen observe.Seen[decide.Config]) {
+		config := seen.Value
+		config.Seen, config.Since = true, seen.Since
+		nodes[i].Config = config
+		newer[i] = seen.Look > t.told[turn[i]]
+	})
+	left := nodes[:0]
+	for i, n := range nodes {
+		if _, told := t.told[turn[i]]; !told || newer[i] {
+			left = append(left, n)
+		}
+	}
+	return left
 }
 
 // note takes note of what CFS made of a change. What it refuses is shown on the
@@ -120,8 +139,8 @@ func (t *configurationTerm) note(ctx context.Context, nodes []decide.StatusNode,
 		t.gates.answered(key)
 		for _, id := range ids {
 			t.told[id], waits[id] = began, bos.Wait{}
-			t.Config.Watch(decide.RoleConfiguration, id, observe.Now)
 		}
+		t.Config.Watch(decide.RoleConfiguration, observe.Now, ids...)
 	}
 	now := t.Clock.Now()
 	for id, refusal := range r.Refused {

@@ -3,7 +3,6 @@
 package operator
 
 import (
-	"container/heap"
 	"context"
 	"log/slog"
 	"sync"
@@ -14,12 +13,17 @@ import (
 )
 
 const (
-	// gather is how long a loop waits after it was woken, so that a storm of
-	// changes makes few passes.
-	gather = 2 * time.Millisecond
+	// gather is how long a loop waits after it was woken for company: it goes on
+	// when nothing more has come within that time, or after maxGather, so that a
+	// storm of changes makes few passes and a single change is not kept waiting.
+	gather    = 2 * time.Millisecond
+	maxGather = 50 * time.Millisecond
 	// errorPause is how long a loop waits after a pass that could not be
 	// finished (the store was away, as a rule).
 	errorPause = 500 * time.Millisecond
+	// maxPass is how many components one pass looks at. Those that are left come
+	// next, each session's in its turn.
+	maxPass = 4000
 )
 
 // loop calls a pass for components that changed, that were seen to be
@@ -36,14 +40,17 @@ type loop struct {
 	// latest.
 	pass func(ctx context.Context, ids []string) (map[string]bos.Instant, error)
 
-	// interval is how often the loop looks at all components.
+	// interval is how often, in real time, the loop looks at all components.
 	interval func() time.Duration
+	// room is how many components a pass may be about at the moment. While it is
+	// 0 there is none; what makes room calls signal.
+	room func() int
 
-	wake    chan struct{}
-	mu      sync.Mutex
-	pending map[string]struct{}
-	busy    map[string]struct{}
-	dues    dues
+	wake  chan struct{}
+	mu    sync.Mutex
+	queue queue
+	busy  map[string]struct{}
+	dues  dues
 	// everything asks for a look at all components.
 	everything bool
 }
@@ -52,7 +59,8 @@ func newLoop(d *Deps, role string, feed *view.Feed) *loop {
 	return &loop{
 		deps: d, role: role, feed: feed, wake: make(chan struct{}, 1),
 		interval: func() time.Duration { return d.View.Options().Polling() },
-		pending:  map[string]struct{}{}, busy: map[string]struct{}{}, everything: true,
+		room:     func() int { return maxPass },
+		queue:    newQueue(), busy: map[string]struct{}{}, dues: newDues(), everything: true,
 	}
 }
 
@@ -61,12 +69,17 @@ func (l *loop) mark(ids ...string) {
 	if len(ids) == 0 {
 		return
 	}
-	l.mu.Lock()
-	for _, id := range ids {
-		l.pending[id] = struct{}{}
-	}
-	l.mu.Unlock()
+	l.add(ids)
 	l.signal()
+}
+
+func (l *loop) add(ids []string) {
+	sessions := l.deps.View.SessionsOf(ids)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, id := range ids {
+		l.queue.add(sessions[i], id)
+	}
 }
 
 // markAll asks for a look at all components.
@@ -98,10 +111,9 @@ func (l *loop) release(ids []string) {
 	l.mu.Lock()
 	for _, id := range ids {
 		delete(l.busy, id)
-		l.pending[id] = struct{}{}
 	}
 	l.mu.Unlock()
-	l.signal()
+	l.mark(ids...)
 }
 
 // run loops until ctx ends.
@@ -111,6 +123,9 @@ func (l *loop) run(ctx context.Context) {
 	due := time.NewTimer(time.Hour)
 	defer due.Stop()
 	for ctx.Err() == nil {
+		if l.once(ctx) {
+			continue
+		}
 		due.Reset(l.untilDue())
 		select {
 		case <-ctx.Done():
@@ -120,23 +135,46 @@ func (l *loop) run(ctx context.Context) {
 		case <-due.C:
 		case <-resync.C:
 			l.markAll()
-			resync.Reset(l.deps.Clock.Real(l.interval()))
+			// Not on the fleet's clock: quick motion loses no more messages.
+			resync.Reset(l.interval())
 		}
-		pause(ctx, gather)
-		l.once(ctx)
+		gatherMore(ctx, l.feed.C(), l.wake)
 	}
 }
 
-// once makes a pass over what there is to look at.
-func (l *loop) once(ctx context.Context) {
+// gatherMore waits until no more signals come, but not for long.
+func gatherMore(ctx context.Context, signals ...<-chan struct{}) {
+	begun := time.Now()
+	for more := true; more && ctx.Err() == nil && time.Since(begun) < maxGather; {
+		pause(ctx, gather)
+		more = false
+		for _, c := range signals {
+			select {
+			case <-c:
+				more = true
+			default:
+			}
+		}
+	}
+}
+
+// once makes a pass over what there is to look at, as much of it as one pass
+// may be about. It reports whether more is left that could be looked at now.
+func (l *loop) once(ctx context.Context) (more bool) {
 	changes := l.feed.Take()
-	l.mark(changes.Nodes...)
-	if changes.Everything || changes.Options || changes.Attempts {
-		l.markAll()
+	if len(changes.Nodes) > 0 {
+		l.add(changes.Nodes)
+	}
+	l.mu.Lock()
+	everything := l.everything || changes.Everything || changes.Options
+	l.everything = false
+	l.mu.Unlock()
+	if everything {
+		l.add(l.all())
 	}
 	ids := l.take()
 	if len(ids) == 0 || ctx.Err() != nil {
-		return
+		return false
 	}
 	begun := time.Now()
 	again, err := l.pass(ctx, ids)
@@ -147,38 +185,37 @@ func (l *loop) once(ctx context.Context) {
 			pause(ctx, errorPause)
 			l.mark(ids...)
 		}
-		return
+		return false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for id, at := range again {
-		if at != 0 {
-			heap.Push(&l.dues, dueAt{at, id})
-		}
+	for _, id := range ids {
+		l.dues.set(id, again[id])
 	}
+	return len(l.queue.waiting) > 0 && l.room() > 0
 }
 
 // take returns the components to look at now, but those that are busy.
 func (l *loop) take() []string {
-	l.mu.Lock()
-	everything := l.everything
-	l.everything = false
-	l.mu.Unlock()
-	if everything {
-		l.mark(l.all()...)
-	}
 	now := l.deps.Clock.Now()
+	var due []string
+	l.mu.Lock()
+	for next := l.dues.next(); next != 0 && next <= now; next = l.dues.next() {
+		due = append(due, l.dues.pop())
+	}
+	l.mu.Unlock()
+	if len(due) > 0 {
+		l.add(due)
+	}
+	room := l.room()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.dues) > 0 && l.dues[0].at <= now {
-		due, _ := heap.Pop(&l.dues).(dueAt)
-		l.pending[due.id] = struct{}{}
-	}
-	ids := make([]string, 0, len(l.pending))
-	for id := range l.pending {
-		delete(l.pending, id)
-		if _, busy := l.busy[id]; !busy {
-			ids = append(ids, id)
+	ids := make([]string, 0, min(room, len(l.queue.waiting)))
+	for len(ids) < room && len(l.queue.waiting) > 0 {
+		for _, id := range l.queue.take(room - len(ids)) {
+			if _, busy := l.busy[id]; !busy {
+				ids = append(ids, id)
+			}
 		}
 	}
 	return ids
@@ -188,35 +225,9 @@ func (l *loop) take() []string {
 func (l *loop) untilDue() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.dues) == 0 {
+	next := l.dues.next()
+	if next == 0 {
 		return time.Hour
 	}
-	return max(l.deps.Clock.Until(l.dues[0].at), time.Millisecond)
-}
-
-// dueAt is a component and when to look at it; dues is a heap of them. A
-// component may be in it several times: looking once too often does no harm.
-type dueAt struct {
-	at bos.Instant
-	id string
-}
-
-type dues []dueAt
-
-func (d dues) Len() int           { return len(d) }
-func (d dues) Less(i, j int) bool { return d[i].at < d[j].at }
-func (d dues) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
-
-// Push implements [heap.Interface].
-func (d *dues) Push(x any) {
-	due, _ := x.(dueAt)
-	*d = append(*d, due)
-}
-
-// Pop implements [heap.Interface].
-func (d *dues) Pop() any {
-	last := len(*d) - 1
-	due := (*d)[last]
-	*d = (*d)[:last]
-	return due
+	return max(l.deps.Clock.Until(next), time.Millisecond)
 }

@@ -70,6 +70,8 @@ type powerTerm struct {
 	acts   sync.WaitGroup
 
 	mu sync.Mutex
+	// batches is how many batches were started and are not over.
+	batches int
 	// acting are the attempts that this process is carrying out.
 	acting map[string]struct{}
 }
@@ -88,7 +90,7 @@ func (o *powerOperator) lead(ctx context.Context, l store.Leadership) error {
 		slots: make(chan struct{}, parallelActs), actCtx: actCtx, acting: map[string]struct{}{},
 	}
 	t.loop.all = func() []string { return o.View.InStatus(o.statuses...) }
-	t.loop.pass = t.pass
+	t.loop.pass, t.loop.room = t.pass, t.room
 	defer o.recovered.subscribe(func(service string) {
 		t.gates.retry(service)
 		t.loop.markAll()
@@ -112,6 +114,14 @@ func (o *powerOperator) lead(ctx context.Context, l store.Leadership) error {
 	return nil
 }
 
+// room returns how many components a pass may be about: as many as there are
+// slots for commands. The others wait where each session has its turn.
+func (t *powerTerm) room() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return min(maxPass, max(0, parallelActs-t.batches)*t.View.Options().BatchSize(t.batch))
+}
+
 func (o *powerOperator) concerns(s bos.StatusName) bool {
 	for _, own := range o.statuses {
 		if s == own {
@@ -126,6 +136,14 @@ func (t *powerTerm) pass(ctx context.Context, ids []string) (map[string]bos.Inst
 	in := t.input(ids)
 	if len(in.Nodes) == 0 {
 		return nil, nil
+	}
+	if in.Probe && t.underWay() {
+		// That finds out whether the service answers again.
+		due := make(map[string]bos.Instant, len(ids))
+		for _, id := range ids {
+			due[id] = in.Now.Add(firstBackoff)
+		}
+		return due, nil
 	}
 	candidates := in.Candidates(t.decision)
 	guessed := t.look(ctx, &in, candidates)
@@ -274,8 +292,10 @@ func (t *powerTerm) hold(ctx context.Context, in decide.PowerInput, list []decid
 // start carries a batch out as soon as there is a slot for it.
 func (t *powerTerm) start(b decide.PowerBatch, revisions map[string]int64) {
 	t.loop.hold(b.Nodes)
+	t.count(1)
 	t.acts.Go(func() {
 		defer t.loop.release(b.Nodes)
+		defer t.count(-1)
 		select {
 		case t.slots <- struct{}{}:
 			defer func() { <-t.slots }()
@@ -283,4 +303,16 @@ func (t *powerTerm) start(b decide.PowerBatch, revisions map[string]int64) {
 		case <-t.actCtx.Done():
 		}
 	})
+}
+
+func (t *powerTerm) underWay() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.batches > 0
+}
+
+func (t *powerTerm) count(batches int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.batches += batches
 }

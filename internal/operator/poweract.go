@@ -148,7 +148,7 @@ func (t *powerTerm) storeTokens(ctx context.Context, a *act) (map[string]string,
 			byNode[id] = token
 		}
 		now := t.Clock.Now()
-		if old, ok := t.View.Tokens()[token]; ok && now.Sub(old.UsedAt) < tokenFresh {
+		if old, ok := t.View.TokenDoc(token); ok && now.Sub(old.UsedAt) < tokenFresh {
 			continue
 		}
 		doc := store.Token{BootArtifacts: g.Artifacts, UsedAt: now}
@@ -283,7 +283,8 @@ func (t *powerTerm) confirm(ctx context.Context, a *act) error {
 	if len(a.Transitions) == 0 && len(a.Unsure) == 0 {
 		return t.drop(ctx, a.ID)
 	}
-	a.Nodes = a.still(a.Nodes)
+	// All nodes of the record stay in it: those that were refused may be looked
+	// at again once the command is over.
 	revision, err := t.Store.PutDoc(ctx, key, a.Attempt, &fence)
 	if err != nil {
 		return fmt.Errorf("confirm attempt %s: %w", a.ID, err)
@@ -291,15 +292,20 @@ func (t *powerTerm) confirm(ctx context.Context, a *act) error {
 	return t.View.WaitFor(ctx, revision)
 }
 
-// drop forgets an attempt whose command is over.
-func (t *powerTerm) drop(ctx context.Context, id string) error {
+// drop forgets attempts whose commands are over.
+func (t *powerTerm) drop(ctx context.Context, ids ...string) error {
 	fence := t.l.Fence()
-	revision, err := t.Store.Commit(ctx, store.Txn{
-		Ops:   []store.Op{{Key: store.AttemptKey(id), Delete: true, Expect: store.AnyRevision}},
-		Fence: &fence,
-	})
-	if err != nil {
-		return fmt.Errorf("forget attempt %s: %w", id, err)
+	var last int64
+	for part := range slices.Chunk(ids, store.MaxOps) {
+		ops := make([]store.Op, len(part))
+		for i, id := range part {
+			ops[i] = store.Op{Key: store.AttemptKey(id), Delete: true, Expect: store.AnyRevision}
+		}
+		revision, err := t.Store.Commit(ctx, store.Txn{Ops: ops, Fence: &fence})
+		if err != nil {
+			return fmt.Errorf("forget attempts from %s on: %w", part[0], err)
+		}
+		last = revision
 	}
-	return t.View.WaitFor(ctx, revision)
+	return t.View.WaitFor(ctx, last)
 }

@@ -115,6 +115,7 @@ func (f *follower) harvest(ctx context.Context, now bos.Instant, attempts []*bos
 	if len(attempts) > fewTransitions {
 		unfinished = f.unfinished(ctx)
 	}
+	var over []*bos.Attempt
 	for _, a := range attempts {
 		if ctx.Err() != nil {
 			return
@@ -122,29 +123,43 @@ func (f *follower) harvest(ctx context.Context, now bos.Instant, attempts []*bos
 		// The first look is for what failed at once, also while it goes on.
 		first := f.due[a.ID] == a.RecordedAt.Add(harvestAfter)
 		f.due[a.ID] = now.Add(harvestEvery)
-		over := true
+		done := true
 		for _, id := range a.Transitions {
 			if f.done[id] {
 				continue
 			}
 			if unfinished[id] && !first {
-				over = false
+				done = false
 				continue
 			}
 			f.done[id] = f.harvestOne(ctx, a, id)
-			over = over && f.done[id]
+			done = done && f.done[id]
 		}
 		if now.Sub(a.RecordedAt) > maxOpen {
 			f.Log.Warn("pcs never completed a transition; it is no longer waited for", slog.Any("transitions", a.Transitions))
-			over = true
+			done = true
 		}
-		if !over {
-			continue
+		if done {
+			over = append(over, a)
 		}
-		if err := f.drop(ctx, a.ID); err != nil {
-			f.Log.Debug("an attempt was not closed yet", slog.Any("error", err))
-			continue
-		}
+	}
+	f.close(ctx, over)
+}
+
+// close forgets attempts that are over.
+func (f *follower) close(ctx context.Context, over []*bos.Attempt) {
+	if len(over) == 0 {
+		return
+	}
+	ids := make([]string, len(over))
+	for i, a := range over {
+		ids[i] = a.ID
+	}
+	if err := f.drop(ctx, ids...); err != nil {
+		f.Log.Debug("attempts were not closed yet", slog.Any("error", err))
+		return
+	}
+	for _, a := range over {
 		for _, id := range a.Transitions {
 			delete(f.done, id)
 		}

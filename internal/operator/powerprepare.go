@@ -102,8 +102,9 @@ func (t *powerTerm) each(
 	}
 	r := call.Bisect(ctx, ids, do)
 	if r.Away != nil {
+		untried := bos.NewSet(r.Untried...)
 		for id := range a.nodes {
-			if r.Refused[id] == nil && !slices.Contains(r.Untried, id) {
+			if r.Refused[id] == nil && !untried.Has(id) {
 				r.Untried = append(r.Untried, id)
 			}
 		}

@@ -60,22 +60,24 @@ func watching[T comparable](ctx context.Context, l *loop, o *observe.Observer[T]
 // pass decides about components and writes what changed.
 func (o *statusOperator) pass(ctx context.Context, ids []string) (map[string]bos.Instant, error) {
 	in := o.input(ids)
-	due := map[string]bos.Instant{}
+	due := make(map[string]bos.Instant, len(in.Nodes))
 	sets := map[string]decide.StatusOutcome{}
 	decided := map[string]int64{}
+	var looks looks
 	for i, result := range decide.Status(in) {
 		rec := in.Nodes[i].Record
 		due[result.ID] = result.Due
 		switch outcome := result.Outcome.(type) {
 		case decide.Look:
-			o.look(result.ID, outcome)
+			looks.ask(rec, outcome)
 			continue
 		case decide.Set, decide.Hold:
 			sets[result.ID], decided[result.ID] = outcome, rec.Revision
 		case decide.Rest:
 		}
-		o.pace(rec)
+		looks.pace(&in.Nodes[i])
 	}
+	looks.hand(o.Deps)
 	_, err := o.change(ctx, o.l, decided, func(id string, old bos.Record) (bos.Record, bool) {
 		w := o.write()
 		switch outcome := sets[id].(type) {
@@ -107,19 +109,39 @@ func (o *statusOperator) input(ids []string) decide.StatusInput {
 			in.Away[decide.ServiceCFS] = away
 		}
 	}
-	for _, id := range ids {
-		rec := o.View.Record(id)
-		if rec == nil || !rec.Component.Enabled.Value() {
-			o.Power.Forget(decide.RoleStatus, id)
-			if o.Config != nil {
-				o.Config.Forget(decide.RoleStatus, id)
-			}
-			continue
+	driven := make([]string, 0, len(ids))
+	in.Nodes = make([]decide.StatusNode, 0, len(ids))
+	for _, rec := range o.View.Records(ids) {
+		if rec.Component.Enabled.Value() {
+			driven = append(driven, rec.Component.ID)
+			in.Nodes = append(in.Nodes, decide.StatusNode{Record: rec, Open: o.open(rec)})
 		}
-		n := decide.StatusNode{Record: rec, Power: o.power(id), Config: o.config(id), Open: o.open(rec)}
-		in.Nodes = append(in.Nodes, n)
 	}
+	if len(driven) < len(ids) {
+		o.forget(ids, driven)
+	}
+	o.Power.Each(driven, func(i int, seen observe.Seen[decide.Power]) {
+		power := seen.Value
+		power.Seen, power.Since, power.At = true, seen.Since, seen.At
+		in.Nodes[i].Power = power
+	})
+	o.configs(driven, func(i int, config decide.Config) { in.Nodes[i].Config = config })
 	return in
+}
+
+// forget ends the looks at components that are not driven any more.
+func (o *statusOperator) forget(ids, driven []string) {
+	still := bos.NewSet(driven...)
+	var gone []string
+	for _, id := range ids {
+		if !still.Has(id) {
+			gone = append(gone, id)
+		}
+	}
+	o.Power.Forget(decide.RoleStatus, gone...)
+	if o.Config != nil {
+		o.Config.Forget(decide.RoleStatus, gone...)
+	}
 }
 
 // open reports whether the transition of a node's last command is not completed.
@@ -132,56 +154,64 @@ func (d *Deps) open(rec *bos.Record) bool {
 	return open
 }
 
-func (d *Deps) power(id string) decide.Power {
-	seen, ok := d.Power.Get(id)
-	if !ok {
-		return decide.Power{}
-	}
-	power := seen.Value
-	power.Seen, power.Since, power.At = true, seen.Since, seen.At
-	return power
-}
-
-func (d *Deps) config(id string) decide.Config {
+// configs tells the last looks at the configuration of nodes.
+func (d *Deps) configs(ids []string, tell func(i int, config decide.Config)) {
 	if d.Config == nil {
-		return decide.Config{}
+		return
 	}
-	seen, ok := d.Config.Get(id)
-	if !ok {
-		return decide.Config{}
-	}
-	config := seen.Value
-	config.Seen, config.Since = true, seen.Since
-	return config
+	d.Config.Each(ids, func(i int, seen observe.Seen[decide.Config]) {
+		config := seen.Value
+		config.Seen, config.Since = true, seen.Since
+		tell(i, config)
+	})
 }
 
-// look asks for the observations that a decision lacks.
-func (o *statusOperator) look(id string, look decide.Look) {
+// looks are the looks that a pass wants, all at once.
+type looks struct {
+	power, config []observe.Need
+	// How often components are to be looked at, by what is expected of them.
+	powerOften, powerSeldom  []string
+	configOften, configNever []string
+}
+
+// ask notes which observations a decision lacks.
+func (l *looks) ask(rec *bos.Record, look decide.Look) {
+	need := observe.Need{ID: rec.Component.ID, Since: rec.Revision}
 	if look.Power {
-		o.Power.Watch(decide.RoleStatus, id, observe.Now)
+		l.power = append(l.power, need)
 	}
-	if look.Config && o.Config != nil {
-		o.Config.Watch(decide.RoleStatus, id, observe.Now)
+	if look.Config {
+		l.config = append(l.config, need)
 	}
 }
 
-// pace sets how often a component is looked at, by what is expected of it.
-func (o *statusOperator) pace(rec *bos.Record) {
-	power, configuring := observe.Seldom, false
-	switch rec.Component.StatusNow() {
-	case bos.StatusPowerOnCalled, bos.StatusPowerOffGracefullyCalled, bos.StatusPowerOffForcefullyCalled, bos.StatusOnHold:
-		power = observe.Often
-	case bos.StatusConfiguring:
-		configuring = true
-	case bos.StatusPowerOnPending, bos.StatusPowerOffPending, bos.StatusFailed, bos.StatusStable:
-	}
-	id := rec.Component.ID
-	o.Power.Watch(decide.RoleStatus, id, power)
+// pace notes how often a component is to be looked at. One that was seen on
+// after its power-on has a report to send; that its power stays on is not news.
+func (l *looks) pace(n *decide.StatusNode) {
+	id, status := n.Record.Component.ID, n.Record.Component.StatusNow()
 	switch {
-	case o.Config == nil:
-	case configuring:
-		o.Config.Watch(decide.RoleStatus, id, observe.Often)
+	case status == bos.StatusPowerOnCalled && n.Power.Off(), status == bos.StatusOnHold,
+		status == bos.StatusPowerOffGracefullyCalled, status == bos.StatusPowerOffForcefullyCalled:
+		l.powerOften = append(l.powerOften, id)
 	default:
-		o.Config.Forget(decide.RoleStatus, id)
+		l.powerSeldom = append(l.powerSeldom, id)
 	}
+	if status == bos.StatusConfiguring {
+		l.configOften = append(l.configOften, id)
+	} else {
+		l.configNever = append(l.configNever, id)
+	}
+}
+
+// hand tells the observers.
+func (l *looks) hand(d *Deps) {
+	d.Power.Ask(decide.RoleStatus, l.power)
+	d.Power.Watch(decide.RoleStatus, observe.Often, l.powerOften...)
+	d.Power.Watch(decide.RoleStatus, observe.Seldom, l.powerSeldom...)
+	if d.Config == nil {
+		return
+	}
+	d.Config.Ask(decide.RoleStatus, l.config)
+	d.Config.Watch(decide.RoleStatus, observe.Often, l.configOften...)
+	d.Config.Forget(decide.RoleStatus, l.configNever...)
 }

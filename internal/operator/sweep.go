@@ -48,7 +48,7 @@ func (s *sweep) loop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.feed.C():
-			pause(ctx, gather)
+			gatherMore(ctx, s.feed.C())
 		case <-s.wake:
 		case <-timer.C:
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -43,7 +44,7 @@ func (s *Store) LocalRevision() (int64, bool) {
 const maxRounds = 100
 
 // parallelChunks is how many chunks of one bulk write are on their way at once.
-const parallelChunks = 4
+const parallelChunks = 8
 
 // RecordUpdate is a change of components.
 type RecordUpdate struct {
@@ -94,14 +95,14 @@ func (s *Store) UpdateRecords(ctx context.Context, u RecordUpdate) (RecordResult
 		if err != nil {
 			return result, err
 		}
-		conflicts, err := s.writeChunks(ctx, chunks, u.Fence, &result)
-		if err != nil || len(conflicts) == 0 {
+		again, changed, err := s.writeChunks(ctx, chunks, u.Fence, &result)
+		if err != nil || len(again) == 0 {
 			return result, err
 		}
-		if err := s.reread(ctx, conflicts, known); err != nil {
+		if err := s.reread(ctx, changed, known); err != nil {
 			return result, err
 		}
-		ids = conflicts
+		ids = again
 	}
 	return result, bos.Errorf(bos.CodeConflict, "component '%s' is changed by others all the time", ids[0])
 }
@@ -178,12 +179,14 @@ func (u RecordUpdate) chunks(ids []string, known map[string]current) ([]*chunk, 
 	return chunks, nil
 }
 
-// writeChunks writes chunks, some at once, and returns the ids of those that
-// somebody else had changed meanwhile (with their whole chunk). The outcome of
-// the others is in result.
-func (s *Store) writeChunks(ctx context.Context, chunks []*chunk, fence *Fence, result *RecordResult) ([]string, error) {
+// writeChunks writes chunks, some at once. It returns the ids of the chunks that
+// were not written, because somebody else had changed one of them meanwhile, and
+// those that were changed. The outcome of the others is in result.
+func (s *Store) writeChunks(
+	ctx context.Context, chunks []*chunk, fence *Fence, result *RecordResult,
+) (again, changed []string, err error) {
 	revisions := make([]int64, len(chunks))
-	conflicting := make([]bool, len(chunks))
+	conflicts := make([][]string, len(chunks))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallelChunks)
 	for i, c := range chunks {
@@ -191,18 +194,20 @@ func (s *Store) writeChunks(ctx context.Context, chunks []*chunk, fence *Fence, 
 			revision, err := s.commit(gctx, Txn{Ops: c.ops, Fence: fence})
 			var conflict *ConflictError
 			if errors.As(err, &conflict) && len(conflict.Keys) > 0 {
-				conflicting[i] = true
+				conflicts[i] = conflict.Keys
 				return nil
 			}
 			revisions[i] = revision
 			return err
 		})
 	}
-	err := g.Wait()
-	var conflicts []string
+	err = g.Wait()
 	for i, c := range chunks {
-		if conflicting[i] {
-			conflicts = append(conflicts, c.ids...)
+		if conflicts[i] != nil {
+			again = append(again, c.ids...)
+		}
+		for _, key := range conflicts[i] {
+			changed = append(changed, strings.TrimPrefix(key, PrefixComponents))
 		}
 		if revisions[i] == 0 {
 			continue
@@ -215,9 +220,9 @@ func (s *Store) writeChunks(ctx context.Context, chunks []*chunk, fence *Fence, 
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("write components: %w", err)
+		return nil, nil, fmt.Errorf("write components: %w", err)
 	}
-	return conflicts, nil
+	return again, changed, nil
 }
 
 // commit sends small writes without a fence together with others that are

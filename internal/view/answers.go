@@ -9,23 +9,18 @@ import (
 	"bos/internal/bos"
 )
 
+// Visits returns how many documents and index entries the lists and sums asked
+// for so far have looked at: what a question costs, whatever the machine.
+func (v *View) Visits() int64 { return v.visits.Load() }
+
+func (v *View) visit(n int) { v.visits.Add(int64(n)) }
+
 // Node returns one component.
 func (v *View) Node(id string) (*Node, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	n := v.nodes.get(id)
-	return n, n != nil
-}
-
-// NodeAt is Node that also returns the tag of the component.
-func (v *View) NodeAt(id string) (*Node, Tag, bool) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	n := v.nodes.get(id)
-	if n == nil {
-		return nil, Tag{}, false
-	}
-	return n, v.tag(n.Record.Revision), true
+	n, ok := v.nodes.byID[id]
+	return n, ok
 }
 
 // Record returns the record of one component, or nil.
@@ -47,11 +42,24 @@ func (v *View) Len() int {
 func (v *View) Records(list []string) []*bos.Record {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
+	v.visit(len(list))
 	out := make([]*bos.Record, 0, len(list))
 	for _, id := range list {
-		if n := v.nodes.get(id); n != nil {
+		if n, ok := v.nodes.byID[id]; ok {
 			out = append(out, n.Record)
 		}
+	}
+	return out
+}
+
+// SessionsOf returns the sessions that drive components, one for each id; none
+// for a component that does not exist.
+func (v *View) SessionsOf(list []string) []bos.SessionKey {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	out := make([]bos.SessionKey, len(list))
+	for i, id := range list {
+		out[i] = sessionOf(v.nodes.byID[id])
 	}
 	return out
 }
@@ -62,9 +70,9 @@ func (v *View) InStatus(statuses ...bos.StatusName) []string {
 	defer v.mu.RUnlock()
 	var out []string
 	for _, s := range statuses {
-		for at := range v.nodes.byStatus[s] {
-			if at.node.Record.Component.Enabled.Value() {
-				out = append(out, at.node.ID())
+		for id := range v.nodes.byStatus[s] {
+			if _, on := v.nodes.enabled[id]; on {
+				out = append(out, id)
 			}
 		}
 	}
@@ -76,8 +84,8 @@ func (v *View) EnabledIDs() []string {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	out := make([]string, 0, len(v.nodes.enabled))
-	for s := range v.nodes.enabled {
-		out = append(out, s.node.ID())
+	for id := range v.nodes.enabled {
+		out = append(out, id)
 	}
 	return out
 }
@@ -100,13 +108,14 @@ func (v *View) Driven(key bos.SessionKey) (active []*bos.Record, staged int) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	set := v.nodes.bySession[key]
+	v.visit(len(set) + len(v.nodes.byStage[key]))
 	active = make([]*bos.Record, 0, len(set))
-	for s := range set {
-		active = append(active, s.node.Record)
+	for id := range set {
+		active = append(active, v.nodes.byID[id].Record)
 	}
 	slices.SortFunc(active, func(a, b *bos.Record) int { return strings.Compare(a.Component.ID, b.Component.ID) })
-	for s := range v.nodes.byStage[key] {
-		if s.node.Record.AwaitedStage() == key {
+	for id := range v.nodes.byStage[key] {
+		if v.nodes.byID[id].Record.AwaitedStage() == key {
 			staged++
 		}
 	}
@@ -118,25 +127,14 @@ func (v *View) Driven(key bos.SessionKey) (active []*bos.Record, staged int) {
 func (v *View) Busy(key bos.SessionKey) bool {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	for s := range v.nodes.bySession[key] {
-		if s.node.Record.Component.Enabled.Value() {
-			return true
-		}
-	}
-	for s := range v.nodes.byStage[key] {
-		if s.node.Record.AwaitedStage() == key {
-			return true
-		}
-	}
-	return false
+	return v.nodes.driven[key] > 0 || v.nodes.awaited[key] > 0
 }
 
 // Session returns one session.
 func (v *View) Session(key bos.SessionKey) (*bos.SessionRecord, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	s, ok := v.sessions[key]
-	return s, ok
+	return v.sessions.get(key)
 }
 
 // Sessions returns the sessions of a tenant, or all if tenant is empty, by
@@ -144,7 +142,9 @@ func (v *View) Session(key bos.SessionKey) (*bos.SessionRecord, bool) {
 func (v *View) Sessions(tenant string) []*bos.SessionRecord {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return byKey(v.sessions, tenant)
+	list := v.sessions.list(tenant)
+	v.visit(len(list))
+	return list
 }
 
 // SessionsIn returns the sessions in a state.
@@ -163,30 +163,16 @@ func (v *View) SessionsIn(state bos.SessionState) []*bos.SessionRecord {
 func (v *View) Templates(tenant string) []*bos.TemplateRecord {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return byKey(v.templates, tenant)
-}
-
-func byKey[T any](all map[bos.SessionKey]T, tenant string) []T {
-	keys := make([]bos.SessionKey, 0, len(all))
-	for key := range all {
-		if tenant == "" || key.Tenant == tenant {
-			keys = append(keys, key)
-		}
-	}
-	slices.SortFunc(keys, bos.SessionKey.Compare)
-	out := make([]T, len(keys))
-	for i, key := range keys {
-		out[i] = all[key]
-	}
-	return out
+	list := v.templates.list(tenant)
+	v.visit(len(list))
+	return list
 }
 
 // Template returns one session template.
 func (v *View) Template(key bos.TemplateKey) (*bos.TemplateRecord, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	t, ok := v.templates[key]
-	return t, ok
+	return v.templates.get(key)
 }
 
 // SavedStatus returns the extended status that was saved for a session, as
@@ -218,8 +204,8 @@ func (v *View) OrphanPlans() map[string]int {
 	if len(v.plans) == 0 {
 		return nil
 	}
-	known := make(map[string]bool, len(v.sessions))
-	for _, s := range v.sessions {
+	known := map[string]bool{}
+	for _, s := range v.sessions.list("") {
 		known[s.Sealed.UID] = true
 	}
 	orphans := map[string]int{}

@@ -12,57 +12,25 @@ import (
 	"bos/internal/store"
 )
 
-// change is an event of which what takes time was done before the lock is taken.
-type change struct {
-	store.Event
-	// node is a component that was read, fault why it could not be.
-	node  *Node
-	fault error
-}
-
-// prepare reads the components among some events; only the goroutine that feeds
-// the view may call it.
-func (v *View) prepare(events []store.Event) []change {
-	out := make([]change, len(events))
-	for i, event := range events {
-		out[i] = change{Event: event}
-		if id, ok := strings.CutPrefix(event.Key, store.PrefixComponents); ok && !event.Deleted {
-			out[i].node, out[i].fault = v.read(id, event.KV)
-		}
-	}
-	return out
-}
-
-// read makes a node of a component.
-func (v *View) read(id string, kv store.KV) (*Node, error) {
-	// Only this goroutine changes the nodes.
-	old := v.nodes.get(id)
-	rec, err := store.DecodeRecord(kv, id, v.encoder.texts.bytes)
-	if err != nil {
-		return nil, err
-	}
-	return v.encoder.node(rec, old), nil
-}
-
 // apply takes note of one document; the lock is held. A document that can't be
 // read is reported, and counts as if it were not there.
-func (v *View) apply(c change) {
-	delete(v.skipped, c.Key)
-	err := v.dispatch(c)
+func (v *View) apply(event store.Event) {
+	delete(v.skipped, event.Key)
+	err := v.dispatch(event)
 	if err == nil {
 		return
 	}
-	v.skipped[c.Key] = c.Revision
+	v.skipped[event.Key] = event.Revision
 	v.log.Warn("a document in the store can't be read and is skipped",
-		slog.String("key", c.Key), slog.Int64("revision", c.Revision), slog.Any("error", err))
-	c.Deleted, c.node, c.fault = true, nil, nil
-	_ = v.dispatch(c)
+		slog.String("key", event.Key), slog.Int64("revision", event.Revision), slog.Any("error", err))
+	event.Deleted = true
+	_ = v.dispatch(event)
 }
 
-func (v *View) dispatch(c change) error {
-	key, event := c.Key, c.Event
+func (v *View) dispatch(event store.Event) error {
+	key := event.Key
 	if id, ok := strings.CutPrefix(key, store.PrefixComponents); ok {
-		return v.applyNode(id, c)
+		return v.applyNode(id, event)
 	}
 	if rest, ok := strings.CutPrefix(key, store.PrefixSessions); ok {
 		return v.applySession(rest, event)
@@ -99,14 +67,22 @@ func (v *View) dispatch(c change) error {
 	return nil
 }
 
-func (v *View) applyNode(id string, c change) error {
-	if c.fault != nil {
-		return c.fault
+func (v *View) applyNode(id string, event store.Event) error {
+	var next *Node
+	if !event.Deleted {
+		if known := v.nodes.byID[id]; known != nil {
+			id = known.ID()
+		}
+		rec, err := store.DecodeRecord(event.KV, id, v.intern.bytes)
+		if err != nil {
+			return err
+		}
+		next = &Node{Record: rec, Status: rec.Component.StatusNow()}
+		next.JSON = rec.Component.AppendView(make([]byte, 0, 1024))
 	}
-	old := v.nodes.put(id, c.node)
-	v.changed.components = max(v.changed.components, c.Revision)
+	old := v.nodes.put(id, next)
 	for f := range v.feeds {
-		f.node(id, old, c.node)
+		f.node(id, old, next)
 	}
 	return nil
 }
@@ -116,18 +92,17 @@ func (v *View) applySession(rest string, event store.Event) error {
 	if !ok {
 		return errNoTenantKey
 	}
-	v.changed.sessions = max(v.changed.sessions, event.Revision)
-	if old := v.sessions[key]; old != nil {
+	if old, ok := v.sessions.get(key); ok {
 		delete(v.byUID, old.Sealed.UID)
 	}
 	if event.Deleted {
-		delete(v.sessions, key)
+		v.sessions.drop(key)
 	} else {
 		rec, err := store.DecodeSession(event.KV, key)
 		if err != nil {
 			return err
 		}
-		v.sessions[key] = rec
+		v.sessions.put(key, rec)
 		v.byUID[rec.Sealed.UID] = key
 	}
 	for f := range v.feeds {
@@ -143,16 +118,15 @@ func (v *View) applyTemplate(rest string, event store.Event) error {
 	if !ok {
 		return errNoTenantKey
 	}
-	v.changed.templates = max(v.changed.templates, event.Revision)
 	if event.Deleted {
-		delete(v.templates, key)
+		v.templates.drop(key)
 		return nil
 	}
 	rec, err := store.DecodeTemplate(event.KV, key)
 	if err != nil {
 		return err
 	}
-	v.templates[key] = rec
+	v.templates.put(key, rec)
 	return nil
 }
 
@@ -173,8 +147,6 @@ func (v *View) applyStatus(rest string, event store.Event) error {
 }
 
 func (v *View) applyPlan(rest string, event store.Event) error {
-	// What a session is set up on is a part of the session.
-	v.changed.sessions = max(v.changed.sessions, event.Revision)
 	uid, number, _ := strings.Cut(rest, "/")
 	n, err := strconv.Atoi(number)
 	if err != nil {
@@ -192,7 +164,7 @@ func (v *View) applyPlan(rest string, event store.Event) error {
 		return err
 	}
 	for i := range chunk.Nodes {
-		if known := v.nodes.get(chunk.Nodes[i].ID); known != nil {
+		if known := v.nodes.byID[chunk.Nodes[i].ID]; known != nil {
 			chunk.Nodes[i].ID = known.ID()
 		}
 	}
@@ -212,12 +184,13 @@ func (v *View) applyToken(token string, event store.Event) error {
 	if err != nil {
 		return err
 	}
-	v.encoder.texts.artifacts(&t.BootArtifacts)
+	v.intern.artifacts(&t.BootArtifacts)
 	v.tokens[token] = t
 	return nil
 }
 
 func (v *View) applyAttempt(id string, event store.Event) error {
+	closed := v.attempts[id]
 	if event.Deleted {
 		delete(v.attempts, id)
 	} else {
@@ -225,16 +198,20 @@ func (v *View) applyAttempt(id string, event store.Event) error {
 		if err != nil {
 			return err
 		}
-		v.attempts[id] = &a
+		for i, node := range a.Nodes {
+			if known := v.nodes.byID[node]; known != nil {
+				a.Nodes[i] = known.ID()
+			}
+		}
+		v.attempts[id], closed = &a, nil
 	}
 	for f := range v.feeds {
-		f.attempt()
+		f.attempt(closed)
 	}
 	return nil
 }
 
 func (v *View) applyOptions(event store.Event) error {
-	v.changed.options = max(v.changed.options, event.Revision)
 	options := bos.DefaultOptions()
 	if !event.Deleted {
 		var err error
@@ -247,4 +224,51 @@ func (v *View) applyOptions(event store.Event) error {
 		f.option()
 	}
 	return nil
+}
+
+// interner keeps one copy of texts that many components share: artifacts,
+// configurations, sessions, times.
+type interner struct {
+	texts map[string]string
+}
+
+// maxInterned bounds the interner; when it is full it begins anew.
+const maxInterned = 1 << 14
+
+func (n *interner) text(s string) string {
+	if one, ok := n.texts[s]; ok {
+		return one
+	}
+	return n.keep(s)
+}
+
+// bytes implements [bos.Texts].
+func (n *interner) bytes(b []byte) string {
+	if one, ok := n.texts[string(b)]; ok {
+		return one
+	}
+	return n.keep(string(b))
+}
+
+func (n *interner) keep(s string) string {
+	if s == "" {
+		return ""
+	}
+	if n.texts == nil || len(n.texts) >= maxInterned {
+		n.texts = make(map[string]string)
+	}
+	n.texts[s] = s
+	return s
+}
+
+func (n *interner) opt(o *bos.Opt[string]) {
+	if s, ok := o.Get(); ok {
+		*o = bos.Some(n.text(s))
+	}
+}
+
+func (n *interner) artifacts(a *bos.BootArtifacts) {
+	n.opt(&a.Kernel)
+	n.opt(&a.KernelParameters)
+	n.opt(&a.Initrd)
 }

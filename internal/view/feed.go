@@ -16,6 +16,8 @@ type Interest struct {
 	Node     func(old, next *Node) bool
 	Sessions bool
 	Options  bool
+	// Attempts: that there are new or changed ones; and the nodes of those that
+	// are over.
 	Attempts bool
 }
 
@@ -116,10 +118,19 @@ func (f *Feed) option() {
 	}
 }
 
-func (f *Feed) attempt() {
-	if f.interest.Attempts {
-		f.mark(func() { f.attempts = true })
+func (f *Feed) attempt(closed *bos.Attempt) {
+	if !f.interest.Attempts {
+		return
 	}
+	f.mark(func() {
+		f.attempts = true
+		if closed == nil {
+			return
+		}
+		for _, id := range closed.Nodes {
+			f.nodes[id] = struct{}{}
+		}
+	})
 }
 
 func (f *Feed) all() { f.mark(func() { f.everything = true }) }

@@ -8,8 +8,8 @@ package view
 
 import (
 	"log/slog"
-	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 
 	"bos/internal/bos"
 	"bos/internal/clock"
@@ -26,26 +26,24 @@ type View struct {
 	mu       sync.RWMutex
 	revision int64
 	nodes    nodes
-	sessions map[bos.SessionKey]*bos.SessionRecord
+	sessions owned[*bos.SessionRecord]
 	// byUID finds the session of a plan; plans holds its chunks by number.
 	byUID     map[string]bos.SessionKey
 	plans     map[string]map[int]*bos.PlanChunk
 	statuses  map[bos.SessionKey][]byte
-	templates map[bos.TemplateKey]*bos.TemplateRecord
+	templates owned[*bos.TemplateRecord]
 	tokens    map[string]store.Token
 	attempts  map[string]*bos.Attempt
 	options   bos.Options
 	skipped   map[string]int64
 
+	// visits counts what questions looked at.
+	visits atomic.Int64
+
 	waiters waiters
 	feeds   map[*Feed]struct{}
+	intern  interner
 	rounds  rounds
-	// changed are the revisions at which something of a kind last changed, epoch
-	// tells this reading of the store from any other.
-	changed changed
-	epoch   uint64
-	// encoder belongs to the goroutine that feeds the view.
-	encoder encoder
 }
 
 // New returns a view that knows nothing yet; [View.Run] feeds it. It keeps the
@@ -59,17 +57,15 @@ func New(c *clock.Clock, log *slog.Logger) *View {
 // reset empties the view; the lock is held or nobody else has it yet.
 func (v *View) reset() {
 	v.nodes = newNodes()
-	v.sessions = map[bos.SessionKey]*bos.SessionRecord{}
+	v.sessions = owned[*bos.SessionRecord]{}
 	v.byUID = map[string]bos.SessionKey{}
 	v.plans = map[string]map[int]*bos.PlanChunk{}
 	v.statuses = map[bos.SessionKey][]byte{}
-	v.templates = map[bos.TemplateKey]*bos.TemplateRecord{}
+	v.templates = owned[*bos.TemplateRecord]{}
 	v.tokens = map[string]store.Token{}
 	v.attempts = map[string]*bos.Attempt{}
 	v.options = bos.DefaultOptions()
 	v.skipped = map[string]int64{}
-	v.changed = changed{}
-	v.epoch = rand.Uint64()
 }
 
 // Ready is closed once the view has read the store for the first time.
@@ -88,6 +84,14 @@ func (v *View) Token(token string) (bos.BootArtifacts, bool) {
 	defer v.mu.RUnlock()
 	t, ok := v.tokens[token]
 	return t.BootArtifacts, ok
+}
+
+// TokenDoc returns what is stored of a BSS token.
+func (v *View) TokenDoc(token string) (store.Token, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	t, ok := v.tokens[token]
+	return t, ok
 }
 
 // Tokens returns all tokens.

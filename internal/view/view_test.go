@@ -423,7 +423,7 @@ func TestAnswersShareTexts(t *testing.T) {
 		t.Error("two nodes keep their own copies of the same kernel parameters")
 	}
 	n, _ := f.view.Node("x1")
-	if shown := n.AppendJSON(nil); !json.Valid(shown) {
-		t.Errorf("%s", shown)
+	if !json.Valid(n.JSON) {
+		t.Errorf("%s", n.JSON)
 	}
 }

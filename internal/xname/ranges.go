@@ -20,7 +20,8 @@ const maxNumber = 1 << 30
 // "x1c0s[0-1,4]b0n0,uan01" becomes x1c0s0b0n0, x1c0s1b0n0, x1c0s4b0n0 and
 // uan01. A range whose first number has leading zeros keeps that width
 // ("nid[001-003]"). Blanks around items are dropped. Errors name the item and
-// what is wrong with it; more than [MaxExpanded] names is one of them.
+// what is wrong with it; more than [MaxExpanded] names is one of them, and so is a name of more than
+// 127 characters.
 func Expand(list string) ([]string, error) {
 	items, err := splitList(list)
 	if err != nil {
@@ -81,6 +82,9 @@ func expandItem(out []string, item string) ([]string, error) {
 		if len(out)+len(heads)*len(numbers) > MaxExpanded {
 			return nil, fmt.Errorf("%q stands for more than %d names", clip(item), MaxExpanded)
 		}
+		if len(heads[0])+open+len(numbers[0]) > maxLength {
+			return nil, tooLong(item)
+		}
 		next := make([]string, 0, len(heads)*len(numbers))
 		for _, h := range heads {
 			for _, n := range numbers {
@@ -93,9 +97,18 @@ func expandItem(out []string, item string) ([]string, error) {
 		return nil, fmt.Errorf("the list stands for more than %d names", MaxExpanded)
 	}
 	for _, h := range heads {
+		if len(h)+len(rest) > maxLength {
+			return nil, tooLong(item)
+		}
 		out = append(out, h+rest)
 	}
 	return out, nil
+}
+
+// tooLong is the error of an item whose names can't be ids: what it stands for
+// could else take any amount of memory.
+func tooLong(item string) error {
+	return fmt.Errorf("%q stands for names of more than %d characters", clip(item), maxLength)
 }
 
 // expandNumbers expands what stands between two brackets.

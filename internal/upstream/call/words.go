@@ -57,6 +57,28 @@ var (
 	beforeRule  = regexp.MustCompile(`\s+([:,.;])`)
 )
 
+// Cleaner is [Clean] for the many records of one answer, most of which say the
+// same. The zero value is ready; it must not be used by several goroutines.
+type Cleaner struct{ known map[string]string }
+
+// maxCleaned bounds what a Cleaner remembers.
+const maxCleaned = 64
+
+// Clean is [Clean].
+func (c *Cleaner) Clean(text string) string {
+	if clean, ok := c.known[text]; ok || text == "" {
+		return clean
+	}
+	clean := Clean(text)
+	if c.known == nil {
+		c.known = map[string]string{}
+	}
+	if len(c.known) < maxCleaned {
+		c.known[text] = clean
+	}
+	return clean
+}
+
 // Clean makes a text of a service fit for users: one line of at most 300
 // characters without addresses, credentials, values of parameters, dumped
 // records and names of types. Each of redact is taken out wherever it occurs,

@@ -136,10 +136,11 @@ func (c *Client) status(ctx context.Context, ids []string) (map[string]Power, er
 		return nil, err
 	}
 	answer := make(map[string]Power, len(out.Status))
+	var words call.Cleaner
 	for _, entry := range out.Status {
 		answer[entry.Xname] = Power{
 			State: powerState(entry.PowerState),
-			Error: call.Clean(entry.Error),
+			Error: words.Clean(entry.Error),
 			Found: !strings.Contains(strings.ToLower(entry.Error), "not found"),
 		}
 	}

@@ -224,9 +224,10 @@ func (c *Client) Transition(ctx context.Context, id string) (Transition, error) 
 		ID: out.ID, Operation: Operation(out.Operation), Status: strings.ToLower(out.Status),
 		Tasks: make(map[string]Task, len(out.Tasks)),
 	}
+	var words call.Cleaner
 	for _, item := range out.Tasks {
 		t.Tasks[item.Xname] = Task{
-			Status: strings.ToLower(item.Status), Error: call.Clean(item.Error), Description: call.Clean(item.Description),
+			Status: strings.ToLower(item.Status), Error: words.Clean(item.Error), Description: words.Clean(item.Description),
 		}
 	}
 	return t, nil
