@@ -132,8 +132,9 @@ func Default() *Config {
 	return &Config{
 		LogFormat: FormatText,
 
-		Listen:            "127.0.0.1:9000",
-		ShutdownTimeout:   5 * time.Second,
+		Listen: "127.0.0.1:9000",
+		// With what else there is to end, the process is gone within 5 s.
+		ShutdownTimeout:   4 * time.Second,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		WriteTimeout:      5 * time.Minute,

@@ -27,7 +27,7 @@ func TestWriteYAML(t *testing.T) {
 
 # HTTP server
 listen: :9000 # flag
-shutdown-timeout: 5s # default
+shutdown-timeout: 4s # default
 read-header-timeout: 10s # default
 read-timeout: 1m # default
 write-timeout: 5m # default

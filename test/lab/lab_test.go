@@ -3,6 +3,7 @@
 package lab_test
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
@@ -57,5 +58,29 @@ func TestCrash(t *testing.T) {
 		l.StartProcess()
 		l.Complete("boot", time.Hour)
 		l.CheckNoViolations(t)
+	})
+}
+
+// A change of the options is live in every process within a second, the log's
+// level with it.
+func TestOptionsWithinASecond(t *testing.T) {
+	lab.Virtual(t, lab.Config{Site: sim.Config{Nodes: 1}}, func(l *lab.Lab) {
+		var processes []*lab.Process
+		for range 3 {
+			processes = append(processes, l.StartProcess())
+		}
+		l.Discovered()
+		for _, level := range []slog.Level{slog.LevelDebug, slog.LevelError, slog.LevelInfo} {
+			l.Options(map[string]any{"logging_level": level.String(), "max_boot_wait_time": 77 + int(level)})
+			l.Wait(time.Second)
+			for i, p := range processes {
+				if got := p.App().View().Options().MaxBootWaitTime; got != 77+int(level) {
+					t.Errorf("after a second process %d has max_boot_wait_time %d", i, got)
+				}
+				if p.Level() != level {
+					t.Errorf("after a second process %d logs at %s, want %s", i, p.Level(), level)
+				}
+			}
+		}
 	})
 }

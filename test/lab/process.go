@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 	"syscall"
@@ -30,6 +31,8 @@ type Process struct {
 	lab  *Lab
 	name string
 	app  *app.App
+	// level is that of its log, as the option logging_level moves it.
+	level *slog.LevelVar
 	// started is closed once app is set, dead once nothing gets through any
 	// more.
 	started, dead chan struct{}
@@ -53,7 +56,7 @@ func (l *Lab) StartProcess(operators ...string) *Process {
 	l.numbered++
 	p := &Process{
 		lab: l, name: fmt.Sprintf("bos-%d", l.numbered), started: make(chan struct{}), dead: make(chan struct{}), fuse: -1,
-		leading: map[store.Leadership]struct{}{},
+		leading: map[store.Leadership]struct{}{}, level: &slog.LevelVar{},
 	}
 	l.all = append(l.all, p)
 	l.mu.Unlock()
@@ -63,7 +66,7 @@ func (l *Lab) StartProcess(operators ...string) *Process {
 		cfg.Operators = operators
 	}
 	a, err := app.Start(context.Background(), cfg, app.Options{
-		Log: l.log.With("process", p.name), Site: l.Site, NoListen: true,
+		Log: l.log.With("process", p.name), Level: p.level, Site: l.Site, NoListen: true,
 		Engine: &engine{p, l.Engine}, Holder: p.name, Transport: transport{p, l.Site.Transport()},
 	})
 	if err != nil {
@@ -73,6 +76,9 @@ func (l *Lab) StartProcess(operators ...string) *Process {
 	close(p.started)
 	return p
 }
+
+// Level returns the level of the process's log.
+func (p *Process) Level() slog.Level { return p.level.Level() }
 
 // App is the process's BOS.
 func (p *Process) App() *app.App { return p.app }
