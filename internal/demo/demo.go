@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"bos/internal/client"
 	"bos/internal/config"
 	"bos/internal/sim"
+	"bos/internal/store"
 )
 
 // Config says what is demonstrated.
@@ -43,6 +45,15 @@ type Config struct {
 	// Show is told of everything that changes; it must not keep the caller
 	// waiting. Nil is nobody.
 	Show func(Progress)
+
+	// wire replaces sockets and files, for tests in virtual time.
+	wire *wire
+}
+
+// wire is a store, and a way to the handler of the API.
+type wire struct {
+	engine    store.Engine
+	transport func(http.Handler) http.RoundTripper
 }
 
 // Demo is a running demonstration. It must be closed.
@@ -59,6 +70,8 @@ type Demo struct {
 	// faults are those that were injected, by node.
 	faults   map[string]sim.Fault
 	progress Progress
+	// begun is when the start began.
+	begun time.Time
 }
 
 // clientTimeout bounds the wait for an answer of the API.
@@ -69,7 +82,7 @@ func Start(ctx context.Context, cfg Config) (*Demo, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Demo{cfg: cfg, log: cfg.Log, waits: waitsFor(cfg.Nodes, cfg.TimeScale, cfg.Faults)}
+	d := &Demo{cfg: cfg, log: cfg.Log}
 	if err := d.start(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -77,28 +90,37 @@ func Start(ctx context.Context, cfg Config) (*Demo, error) {
 }
 
 func (d *Demo) start(ctx context.Context) error {
-	var err error
-	if d.dir, err = os.MkdirTemp("", "bosd-demo-"); err != nil {
-		return fmt.Errorf("make a folder for the store: %w", err)
-	}
-	d.site = sim.New(sim.Config{Nodes: d.cfg.Nodes, Seed: d.cfg.Seed, TimeScale: d.cfg.TimeScale, Logger: d.log})
-	if err := d.site.Start(); err != nil {
-		return fmt.Errorf("start the simulated site: %w", err)
-	}
-	d.nodes, d.images = d.site.Nodes(), d.site.Images()
+	begun := time.Now()
 	settings := config.Demo()
-	settings.Listen, settings.DataDir, settings.TimeScale = "127.0.0.1:0", d.dir, d.cfg.TimeScale
-	d.app, err = app.Start(ctx, settings, app.Options{
-		Log: d.log, Level: d.cfg.Level, Version: d.cfg.Version, ThrowAway: true, Site: d.site,
-	})
-	if err != nil {
+	settings.Listen, settings.TimeScale = "127.0.0.1:0", d.cfg.TimeScale
+	d.site = sim.New(sim.Config{Nodes: d.cfg.Nodes, Seed: d.cfg.Seed, TimeScale: d.cfg.TimeScale, Logger: d.log})
+	d.nodes, d.images = d.site.Nodes(), d.site.Images()
+	opts := app.Options{Log: d.log, Level: d.cfg.Level, Version: d.cfg.Version, ThrowAway: true, Site: d.site}
+	var err error
+	if w := d.cfg.wire; w != nil {
+		opts.Engine, opts.Holder, opts.Transport, opts.NoListen = w.engine, "demo", d.site.Transport(), true
+	} else {
+		if d.dir, err = os.MkdirTemp("", "bosd-demo-"); err != nil {
+			return fmt.Errorf("make a folder for the store: %w", err)
+		}
+		settings.DataDir = d.dir
+		if err := d.site.Start(); err != nil {
+			return fmt.Errorf("start the simulated site: %w", err)
+		}
+	}
+	if d.app, err = app.Start(ctx, settings, opts); err != nil {
 		return err
 	}
-	d.client, err = client.New(client.Config{URL: d.app.URL(), Timeout: clientTimeout, UserAgent: "bosd-demo/" + d.cfg.Version})
-	if err != nil {
+	reach := client.Config{URL: d.app.URL(), Timeout: clientTimeout, UserAgent: "bosd-demo/" + d.cfg.Version}
+	if w := d.cfg.wire; w != nil {
+		reach.URL, reach.Transport = "http://bos"+settings.Prefix, w.transport(d.app.Handler())
+		d.site.SetBOS(reach.URL, &http.Client{Transport: reach.Transport})
+	}
+	if d.client, err = client.New(reach); err != nil {
 		return err
 	}
-	d.progress = newProgress(d.cfg, d.app.URL(), d.images)
+	d.progress = newProgress(d.cfg, reach.URL, d.images)
+	d.begun = begun
 	return nil
 }
 
@@ -161,6 +183,7 @@ func (d *Demo) run(ctx context.Context) (Report, error) {
 	if err := d.discovered(ctx); err != nil {
 		return report, err
 	}
+	d.waits = waitsFor(d.cfg, time.Since(d.begun))
 	if err := d.setOptions(ctx); err != nil {
 		return report, err
 	}

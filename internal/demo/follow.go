@@ -17,6 +17,8 @@ import (
 // which nothing changes any more are given up, so that it always ends.
 func (d *Demo) carryOut(ctx context.Context, index int, s step) (Operation, error) {
 	d.show(func(p *Progress) { p.begin(index) })
+	seen, end := d.witness(s.session)
+	defer end()
 	begun := time.Now()
 	if err := d.createSession(ctx, s); err != nil {
 		return Operation{}, err
@@ -36,7 +38,7 @@ func (d *Demo) carryOut(ctx context.Context, index int, s step) (Operation, erro
 	if err != nil {
 		return Operation{}, fmt.Errorf("list what became of the components: %w", err)
 	}
-	result := judge(s, d.nodes, d.faults, session, comps, log, d.site.Node)
+	result := judge(s, d.nodes, d.faults, session, comps, log, seen, d.site.Node)
 	result.Seconds, result.HardwareSeconds = seconds, hardware
 	d.show(func(p *Progress) { p.end(index, result) })
 	return result, nil

@@ -80,7 +80,7 @@ const (
 // whether the node itself agrees.
 func judge(
 	s step, nodes []string, faults map[string]sim.Fault, session bos.Session, comps []bos.Component, log *tracker,
-	truth func(string) (sim.NodeState, bool),
+	seen *witness, truth func(string) (sim.NodeState, bool),
 ) Operation {
 	byID := make(map[string]*bos.Component, len(comps))
 	for i := range comps {
@@ -97,7 +97,7 @@ func judge(
 		o.OK = o.Reason == ""
 		if o.OK {
 			result.Succeeded++
-			o.Remark = remark(log.seen[id])
+			o.Remark = seen.remark(id)
 		} else {
 			result.Failed++
 			o.Expected = !CouldSucceed(faults[id], s.operation)
@@ -141,24 +141,6 @@ func untrue(s step, n sim.NodeState) string {
 		return fmt.Sprintf("BOS says that it is configured with %s, but it is %s with %q", s.configuration, n.ConfigStatus, n.Config)
 	}
 	return ""
-}
-
-// remark says what was unusual about a node that succeeded.
-func remark(s *sighting) string {
-	if s == nil {
-		return ""
-	}
-	var parts []string
-	if s.on > 1 {
-		parts = append(parts, fmt.Sprintf("with %d power-ons", s.on))
-	}
-	if s.force > 0 {
-		parts = append(parts, "with a forced power-off")
-	}
-	if len(s.waits) > 0 {
-		parts = append(parts, "after "+strings.Join(s.waits, "; "))
-	}
-	return strings.Join(parts, " and ")
 }
 
 // reported sums up what BOS reported of each broken node.

@@ -28,10 +28,6 @@ type sighting struct {
 	// stamp is everything that changes while BOS gets anywhere with it.
 	stamp string
 	since time.Time
-	// on, soft and force are the most attempts that were counted.
-	on, soft, force int
-	// waits are the texts that it showed while it was driven.
-	waits []string
 	// cancelled is the status in which it was given up.
 	cancelled bos.StatusName
 }
@@ -66,19 +62,13 @@ func (t *tracker) sight(c *bos.Component, now time.Time) {
 		s = &sighting{}
 		t.seen[c.ID] = s
 	}
-	stats, text := c.EventStats.Value(), c.Error.Value()
-	on := stats.Attempts(bos.ActionPoweringOn)
-	soft := stats.Attempts(bos.ActionPoweringOffGracefully)
-	force := stats.Attempts(bos.ActionPoweringOffForcefully)
-	stamp := fmt.Sprint(c.StatusNow(), on, soft, force, text)
+	stats := c.EventStats.Value()
+	stamp := fmt.Sprint(c.StatusNow(), c.Error.Value(), stats.Attempts(bos.ActionPoweringOn),
+		stats.Attempts(bos.ActionPoweringOffGracefully), stats.Attempts(bos.ActionPoweringOffForcefully))
 	if !s.flying || s.stamp != stamp {
 		s.flying, s.stamp, s.since = true, stamp, now
 	}
 	s.status = c.StatusNow()
-	s.on, s.soft, s.force = max(s.on, on), max(s.soft, soft), max(s.force, force)
-	if text != "" && !slices.Contains(s.waits, text) {
-		s.waits = append(s.waits, text)
-	}
 }
 
 // inFlight returns the components that BOS is not done with; nil while not all

@@ -35,29 +35,35 @@ const (
 )
 
 // The time that the machine gets which runs the demonstration, in real time:
-// its work doesn't scale. Only where nodes fail does it cost to be patient.
+// its work doesn't scale. Only where nodes fail does it cost to be patient. How
+// long the start takes says how slow the machine is at the moment.
 const (
 	slack             = 2 * time.Second
 	slackPerNode      = 4 * time.Millisecond
+	slackPerStart     = 4
 	slackWithoutFault = 30 * time.Second
 )
 
 // waitsFor returns the waits that suit a demonstration: as short as they may be
-// where nodes are broken, so that BOS gives them up soon.
-func waitsFor(nodes int, scale float64, faults sim.FaultLevel) waits {
-	real := slack + time.Duration(nodes)*slackPerNode
-	if faults == sim.FaultsNone {
-		real += slackWithoutFault
+// where nodes are broken, so that BOS gives them up soon. started is how long it
+// took until BOS knew all nodes.
+func waitsFor(cfg Config, started time.Duration) waits {
+	work := max(slack+time.Duration(cfg.Nodes)*slackPerNode, slackPerStart*started)
+	if cfg.Faults == sim.FaultsNone {
+		work += slackWithoutFault
 	}
-	spare := time.Duration(float64(real) / scale)
+	spare := time.Duration(float64(work) / cfg.TimeScale)
 	w := waits{attempts: 2, on: slowestOn + spare, off: slowestOff + spare, boot: slowestBoot + spare}
 	w.stuck, w.held = max(w.on, w.off, w.boot)+spare+slowestNothing, w.on.Round(time.Second)
 	return w
 }
 
+// longestWait is the largest value of those options, in seconds.
+const longestWait = 1048576
+
 // options returns the PATCH of BOS's options.
 func (w waits) options() map[string]any {
-	whole := func(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
+	whole := func(d time.Duration) int { return min(int((d+time.Second-1)/time.Second), longestWait) }
 	return map[string]any{
 		"default_retry_policy":    w.attempts,
 		"max_power_on_wait_time":  whole(w.on),
