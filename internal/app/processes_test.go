@@ -128,7 +128,7 @@ func TestWithoutCFSAndIMSAndTAPMS(t *testing.T) {
 		}
 	}
 	if status, answer, err := p.try(http.MethodGet, "/components", "some-tenant", nil); err != nil ||
-		status != http.StatusBadRequest || !strings.Contains(string(answer), "tenant does not exist") {
+		status != http.StatusBadRequest || !strings.Contains(string(answer), "Invalid tenant") {
 		t.Errorf("a request of a tenant: %d %s %v", status, answer, err)
 	}
 }
