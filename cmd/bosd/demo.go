@@ -9,8 +9,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -45,6 +47,12 @@ var errInterrupted = errors.New("interrupted")
 // runDemo carries a demonstration out and shows it. Results go to the standard
 // output; with JSON it has nothing else.
 func (p *program) runDemo(ctx context.Context, cfg *config.Config) error {
+	if !signal.Ignored(syscall.SIGHUP) {
+		// A terminal that is closed must not leave the store behind.
+		var stop func()
+		ctx, stop = signal.NotifyContext(ctx, syscall.SIGHUP)
+		defer stop()
+	}
 	out := p.stdout
 	if cfg.Output == config.FormatJSON {
 		out = p.stderr
@@ -70,7 +78,7 @@ func (p *program) runDemo(ctx context.Context, cfg *config.Config) error {
 	}
 	err = errors.Join(p.printReport(cfg, report), report.Err())
 	if cfg.Keep {
-		_, _ = fmt.Fprintf(out, "\nBOS goes on serving at %s until Ctrl-C\n", d.URL())
+		_, _ = fmt.Fprintf(out, "\nBOS goes on serving at %s until Ctrl-C; try\n  bos --url %[1]s sessions list\n", d.URL())
 		select {
 		case <-ctx.Done():
 		case failed := <-d.Failed():

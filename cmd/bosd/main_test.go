@@ -20,7 +20,7 @@ import (
 // bosd runs a command line in this process.
 func bosd(ctx context.Context, environ []string, args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	status = run(ctx, args, environ, &out, &errs)
+	status = run(ctx, args, environ, strings.NewReader(""), &out, &errs)
 	return status, out.String(), errs.String()
 }
 

@@ -17,8 +17,8 @@ import (
 // which nothing changes any more are given up, so that it always ends.
 func (d *Demo) carryOut(ctx context.Context, index int, s step) (Operation, error) {
 	d.show(func(p *Progress) { p.begin(index) })
-	seen, end := d.witness(s.session)
-	defer end()
+	seen := d.witness(s.session)
+	defer seen.close()
 	begun := time.Now()
 	if err := d.createSession(ctx, s); err != nil {
 		return Operation{}, err
@@ -26,7 +26,7 @@ func (d *Demo) carryOut(ctx context.Context, index int, s step) (Operation, erro
 	meter := d.measure(begun)
 	defer meter.stop()
 	log := newTracker(d.waits.stuck, d.cfg.TimeScale)
-	if err := d.follow(ctx, index, s, log, meter); err != nil {
+	if err := d.follow(ctx, index, s, log, seen, meter); err != nil {
 		return Operation{}, err
 	}
 	seconds, hardware := time.Since(begun).Seconds(), meter.stop().Seconds()
@@ -45,7 +45,7 @@ func (d *Demo) carryOut(ctx context.Context, index int, s step) (Operation, erro
 }
 
 // follow looks at a session until it is complete.
-func (d *Demo) follow(ctx context.Context, index int, s step, log *tracker, meter *meter) error {
+func (d *Demo) follow(ctx context.Context, index int, s step, log *tracker, seen *witness, meter *meter) error {
 	after := ""
 	for {
 		l, err := d.look(ctx, s.session, after)
@@ -69,7 +69,7 @@ func (d *Demo) follow(ctx context.Context, index int, s step, log *tracker, mete
 		if !l.whole {
 			after = l.inFlight[len(l.inFlight)-1].ID
 		}
-		if err := pause(ctx, pauseAfter(l.took)); err != nil {
+		if err := seen.pause(ctx, pauseAfter(l.took)); err != nil {
 			return err
 		}
 	}

@@ -60,10 +60,13 @@ func pause(ctx context.Context, wait time.Duration) error {
 // time only.
 const (
 	shortestPause = 50 * time.Millisecond
+	longestPause  = 500 * time.Millisecond
 	pauseShare    = 4
 )
 
-func pauseAfter(look time.Duration) time.Duration { return max(shortestPause, pauseShare*look) }
+func pauseAfter(look time.Duration) time.Duration {
+	return min(max(shortestPause, pauseShare*look), longestPause)
+}
 
 // impatience is how long BOS may say that it can't answer now.
 const impatience = 30 * time.Second

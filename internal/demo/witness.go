@@ -3,10 +3,12 @@
 package demo
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"bos/internal/bos"
 	"bos/internal/sim"
@@ -19,6 +21,8 @@ import (
 type witness struct {
 	session string
 	broken  map[string]sim.Fault
+	// feed is signalled when a session changed: its end is not to be missed.
+	feed *view.Feed
 
 	mu   sync.Mutex
 	seen map[string]*testimony
@@ -32,16 +36,34 @@ type testimony struct {
 	texts []string
 }
 
-// witness begins to watch a session; end it with the function.
-func (d *Demo) witness(session string) (w *witness, end func()) {
-	w = &witness{session: session, broken: d.faults, seen: map[string]*testimony{}}
-	feed := d.app.View().Subscribe(view.Interest{Node: func(_, next *view.Node) bool {
+// witness begins to watch a session; it must be closed.
+func (d *Demo) witness(session string) *witness {
+	w := &witness{session: session, broken: d.faults, seen: map[string]*testimony{}}
+	w.feed = d.app.View().Subscribe(view.Interest{Sessions: true, Node: func(_, next *view.Node) bool {
 		if next != nil {
 			w.see(&next.Record.Component)
 		}
 		return false
 	}})
-	return w, feed.Close
+	w.feed.Take()
+	return w
+}
+
+func (w *witness) close() { w.feed.Close() }
+
+// pause waits, but not when a session has changed meanwhile.
+func (w *witness) pause(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-w.feed.C():
+		w.feed.Take()
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (w *witness) see(c *bos.Component) {
