@@ -9,8 +9,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"bos/internal/xname"
 )
 
 // Run looks at nodes until ctx ends.
@@ -68,17 +66,18 @@ func (o *Observer[T]) next() (nodes []*watched[T], look Seen[T], wait time.Durat
 
 // look asks about nodes and takes note of the answer.
 func (o *Observer[T]) look(ctx context.Context, nodes []*watched[T], look Seen[T]) {
-	slices.SortFunc(nodes, func(a, b *watched[T]) int { return xname.Compare(a.id, b.id) })
 	ids := make([]string, len(nodes))
 	for i, n := range nodes {
 		ids[i] = n.id
 	}
+	slices.Sort(ids)
+	begun := time.Now()
 	answer, err := o.cfg.Fetch(ctx, ids)
 	if ctx.Err() != nil {
 		// Nobody is to act on what was broken off.
 		answer, err = nil, ctx.Err()
 	}
-	changed := o.note(ctx, nodes, answer, err, look)
+	changed := o.note(ctx, nodes, answer, err, look, time.Since(begun))
 	o.mu.Lock()
 	subs := slices.Collect(maps.Keys(o.subs))
 	o.mu.Unlock()
@@ -90,10 +89,13 @@ func (o *Observer[T]) look(ctx context.Context, nodes []*watched[T], look Seen[T
 
 // note keeps an answer and returns the nodes to tell about: those that look
 // different and those that somebody asked for.
-func (o *Observer[T]) note(ctx context.Context, nodes []*watched[T], answer map[string]T, err error, look Seen[T]) []string {
+func (o *Observer[T]) note(
+	ctx context.Context, nodes []*watched[T], answer map[string]T, err error, look Seen[T], took time.Duration,
+) []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.flying--
+	o.took += (took - o.took) / smooth
 	now := o.now()
 	if ctx.Err() == nil {
 		o.noteHealth(now, err)

@@ -46,6 +46,12 @@ const (
 	// together: a look takes along the nodes that would be due within this part
 	// of an interval.
 	together = 4
+	// idle is how many times as long as a look at a chunk the service is left
+	// alone on average, those looks apart that somebody asked for: what can't keep
+	// up is asked less often. The time of a look is the mean of the last few
+	// (smooth).
+	idle   = 4
+	smooth = 8
 	// hurry puts the nodes that somebody asked for before all that are due.
 	hurry = 24 * time.Hour
 )
@@ -72,9 +78,8 @@ type Config[T comparable] struct {
 	// different nodes; 0 means 1. Further ones are made only about a whole chunk
 	// of nodes that somebody asked for.
 	Parallel int
-	// Spacing is the time, on the fleet's clock, that the service gets for each
-	// chunk of the nodes of which a change is expected: the more there are, the
-	// longer are the intervals.
+	// Spacing is the time, on the fleet's clock, that the service gets at least
+	// for each chunk of nodes: the more there are, the longer are the intervals.
 	Spacing time.Duration
 	// Revision is that of the view.
 	Revision func() int64
@@ -101,9 +106,11 @@ type Observer[T comparable] struct {
 	subs         map[*Subscription]struct{}
 	since        time.Time // of the first failure in a row; zero while it answers
 	sinceAt      bos.Instant
-	// begun is how many looks have begun, flying how many are under way.
+	// begun is how many looks have begun, flying how many are under way; took is
+	// how long one takes.
 	begun  int64
 	flying int
+	took   time.Duration
 	// quiet is until when a service that failed is not asked.
 	quiet   time.Duration
 	lastErr error
@@ -297,13 +304,17 @@ func (o *Observer[T]) ForgetAll(owner string) {
 
 // interval returns how long after a look the next one is due.
 func (o *Observer[T]) interval(n *watched[T], now time.Duration) time.Duration {
-	slowest := o.cfg.Clock.Real(o.cfg.Slowest())
+	slowest := max(o.cfg.Clock.Real(o.cfg.Slowest()), o.spaced(len(o.nodes)))
 	if n.often == 0 {
 		return slowest
 	}
-	chunks := 1 + (o.often-1)/o.cfg.Chunk
-	spaced := o.cfg.Clock.Real(max(fastest, time.Duration(chunks)*o.cfg.Spacing))
-	return min(slowest, max(spaced, (now-n.began)/share))
+	return min(slowest, max(o.cfg.Clock.Real(fastest), o.spaced(o.often), (now-n.began)/share))
+}
+
+// spaced returns the time that the service shall have for so many nodes.
+func (o *Observer[T]) spaced(nodes int) time.Duration {
+	chunks := 1 + max(0, nodes-1)/o.cfg.Chunk
+	return time.Duration(chunks) * max(o.cfg.Clock.Real(o.cfg.Spacing), idle*o.took)
 }
 
 // Away reports whether the service has given no usable answer for a while, and
