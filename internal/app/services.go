@@ -78,15 +78,15 @@ func newServices(a *App) (*services, error) {
 	add := func(name, url string, timeout func(bos.Options) int) *call.Service {
 		service := call.New(call.Config{
 			Name: name, BaseURL: url, TokenFile: a.cfg.TokenFile, Timeout: seconds(timeout), Logger: a.log,
-			Observe: a.metrics.called, TimeScale: 1 / a.clock.Rate(), Insecure: a.cfg.InsecureSkipVerify, CAFile: a.cfg.CAFile,
+			MaxBatch: func() int { return a.view.Options().MaxComponentBatchSize },
+			Observe:  a.metrics.called, TimeScale: 1 / a.clock.Rate(), Insecure: a.cfg.InsecureSkipVerify, CAFile: a.cfg.CAFile,
 			Transport: a.opts.Transport,
 		})
 		s.all[name] = service
 		return service
 	}
 	s.hsm = hsm.New(add(decide.ServiceHSM, where.hsm, func(o bos.Options) int { return o.HSMReadTimeout }))
-	s.pcs = pcs.New(add(decide.ServicePCS, where.pcs, func(o bos.Options) int { return o.PCSReadTimeout }),
-		func() int { return a.view.Options().BatchSize(powerChunk) })
+	s.pcs = pcs.New(add(decide.ServicePCS, where.pcs, func(o bos.Options) int { return o.PCSReadTimeout }))
 	s.bss = bss.New(add(decide.ServiceBSS, where.bss, func(o bos.Options) int { return o.BSSReadTimeout }))
 	if config.Enabled(where.cfs) {
 		s.cfs = cfs.New(add(decide.ServiceCFS, where.cfs, func(o bos.Options) int { return o.CFSReadTimeout }))

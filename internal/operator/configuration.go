@@ -81,7 +81,7 @@ func (t *configurationTerm) pass(ctx context.Context, ids []string) (map[string]
 		change := cfs.Change{
 			DesiredConfig: &g.Configuration, Enabled: &on, Tags: map[string]string{"bos_session": g.Session},
 		}
-		r := call.Bisect(ctx, g.Nodes, func(ctx context.Context, part []string) error {
+		r := t.CFS.Patches().Bisect(ctx, g.Nodes, func(ctx context.Context, part []string) error {
 			return t.CFS.Patch(ctx, part, change)
 		})
 		if err := t.note(ctx, nodes, r, due); err != nil {

@@ -42,6 +42,8 @@ type HSM interface {
 type PCS interface {
 	PowerStatus(ctx context.Context, ids []string) (map[string]pcs.Power, error)
 	StartTransition(ctx context.Context, op pcs.Operation, ids []string, attempt string) (string, error)
+	// Starts says how many nodes one transition may name.
+	Starts() *call.Sizer
 	Transition(ctx context.Context, id string) (pcs.Transition, error)
 	Transitions(ctx context.Context) ([]pcs.Summary, error)
 }
@@ -49,12 +51,16 @@ type PCS interface {
 // BSS is what operators ask of the boot script service.
 type BSS interface {
 	PutBootParameters(ctx context.Context, p bss.Params, attempt string) error
+	// Puts says how many hosts one request may name.
+	Puts() *call.Sizer
 }
 
 // CFS is what operators ask of the configuration framework.
 type CFS interface {
 	Components(ctx context.Context, ids []string) (map[string]cfs.Component, error)
 	Patch(ctx context.Context, ids []string, change cfs.Change) error
+	// Patches says how many nodes one change may name.
+	Patches() *call.Sizer
 }
 
 // Tagger marks an IMS image.

@@ -119,8 +119,11 @@ func (o *powerOperator) lead(ctx context.Context, l store.Leadership) error {
 func (t *powerTerm) room() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return min(maxPass, max(0, parallelActs-t.batches)*t.View.Options().BatchSize(t.batch))
+	return min(maxPass, max(0, parallelActs-t.batches)*t.batchSize())
 }
+
+// batchSize is how many nodes one command may name now.
+func (t *powerTerm) batchSize() int { return t.PCS.Starts().Size(t.View.Options().BatchSize(t.batch)) }
 
 func (o *powerOperator) concerns(s bos.StatusName) bool {
 	for _, own := range o.statuses {
@@ -169,7 +172,7 @@ func (t *powerTerm) pass(ctx context.Context, ids []string) (map[string]bos.Inst
 func (t *powerTerm) input(ids []string) decide.PowerInput {
 	now, opts := t.Clock.Now(), t.View.Options()
 	in := decide.PowerInput{
-		Now: now, Options: opts, NoCFS: t.CFS == nil, NoIMS: t.IMS == nil, BatchSize: opts.BatchSize(t.batch),
+		Now: now, Options: opts, NoCFS: t.CFS == nil, NoIMS: t.IMS == nil, BatchSize: t.batchSize(),
 	}
 	in.Away, in.Probe = t.gates.now(now)
 	for _, rec := range t.View.Records(ids) {

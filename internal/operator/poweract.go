@@ -171,7 +171,7 @@ func (t *powerTerm) send(ctx context.Context, a *act) {
 	if len(ids) == 0 {
 		return
 	}
-	result := call.Bisect(ctx, ids, func(ctx context.Context, part []string) error {
+	result := t.PCS.Starts().Bisect(ctx, ids, func(ctx context.Context, part []string) error {
 		if !t.l.Alive() {
 			return errNotLeading
 		}

@@ -62,7 +62,7 @@ func (t *powerTerm) bootParameters(ctx context.Context, a *act) {
 	for i, g := range a.batch.Boots {
 		params := g.Artifacts.KernelParameters.Value() + " " + bos.ReferralToken + "=" + a.tokens[i]
 		for _, ids := range parts(a.still(g.Nodes), bss.HostsPerRequest(timeout)) {
-			done := t.each(ctx, a, decide.ServiceBSS, ids, func(ctx context.Context, part []string) error {
+			done := t.each(ctx, a, decide.ServiceBSS, t.BSS.Puts(), ids, func(ctx context.Context, part []string) error {
 				return t.BSS.PutBootParameters(ctx, bss.Params{
 					Hosts: part, Kernel: g.Artifacts.Kernel.Value(), Initrd: g.Artifacts.Initrd.Value(), Params: params,
 				}, a.ID)
@@ -83,7 +83,7 @@ func (t *powerTerm) configurations(ctx context.Context, a *act) {
 			DesiredConfig: &g.Configuration, Enabled: &off, ClearState: true,
 			Tags: map[string]string{"bos_session": g.Session},
 		}
-		done := t.each(ctx, a, decide.ServiceCFS, a.still(g.Nodes), func(ctx context.Context, part []string) error {
+		done := t.each(ctx, a, decide.ServiceCFS, t.CFS.Patches(), a.still(g.Nodes), func(ctx context.Context, part []string) error {
 			return t.CFS.Patch(ctx, part, change)
 		})
 		if !done {
@@ -95,12 +95,12 @@ func (t *powerTerm) configurations(ctx context.Context, a *act) {
 // each has a service do something for nodes. If the service goes away, that is
 // the end of the act for all its nodes, and it returns false.
 func (t *powerTerm) each(
-	ctx context.Context, a *act, service string, ids []string, do func(context.Context, []string) error,
+	ctx context.Context, a *act, service string, sizer *call.Sizer, ids []string, do func(context.Context, []string) error,
 ) bool {
 	if len(ids) == 0 {
 		return true
 	}
-	r := call.Bisect(ctx, ids, do)
+	r := sizer.Bisect(ctx, ids, do)
 	if r.Away != nil {
 		untried := bos.NewSet(r.Untried...)
 		for id := range a.nodes {

@@ -230,6 +230,15 @@ func (w *world) StartTransition(ctx context.Context, op pcs.Operation, ids []str
 	return id, nil
 }
 
+// Starts implements operator.PCS.
+func (w *world) Starts() *call.Sizer { return nil }
+
+// Puts implements operator.BSS.
+func (w *world) Puts() *call.Sizer { return nil }
+
+// Patches implements operator.CFS.
+func (w *world) Patches() *call.Sizer { return nil }
+
 // begin takes a node into a transition; the lock is held.
 func (w *world) begin(transition string, op pcs.Operation, node string) *pcs.Task {
 	n := w.nodes[node]

@@ -26,13 +26,14 @@ type serviceFaultBody struct {
 	Method string           `json:"method,omitempty"`
 	Path   string           `json:"path,omitempty"`
 	Nodes  []string         `json:"nodes,omitempty"`
+	More   int              `json:"more_than,omitempty"`
 	For    string           `json:"for,omitempty"`
 }
 
 // MarshalJSON encodes the fault with durations as texts.
 func (f ServiceFault) MarshalJSON() ([]byte, error) {
 	return json.Marshal(serviceFaultBody{
-		f.Kind, durationText(f.Delay), f.Status, f.Body, f.Method, f.Path, f.Nodes, durationText(f.For),
+		f.Kind, durationText(f.Delay), f.Status, f.Body, f.Method, f.Path, f.Nodes, f.MoreThan, durationText(f.For),
 	})
 }
 
@@ -45,7 +46,7 @@ func (f *ServiceFault) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	out := ServiceFault{
-		Kind: in.Kind, Status: in.Status, Body: in.Body, Method: in.Method, Path: in.Path, Nodes: in.Nodes,
+		Kind: in.Kind, Status: in.Status, Body: in.Body, Method: in.Method, Path: in.Path, Nodes: in.Nodes, MoreThan: max(in.More, 0),
 	}
 	if out.Delay, err = parseDuration("delay", in.Delay); err != nil {
 		return err

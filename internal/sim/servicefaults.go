@@ -85,6 +85,9 @@ type ServiceFault struct {
 	Method string
 	Path   string
 	Nodes  []string
+	// MoreThan limits the fault to requests that name more than so many nodes: a
+	// service that takes no more at once. 0 limits nothing.
+	MoreThan int
 	// For is how long the fault lasts, before scaling; 0 means until another one
 	// is injected.
 	For time.Duration
@@ -210,7 +213,25 @@ func (f *ServiceFault) hits(q *req) bool {
 	if len(f.Nodes) > 0 {
 		text = string(q.body) + " " + q.URL.RawQuery + " " + q.URL.Path
 	}
+	if f.MoreThan > 0 && named(q) <= f.MoreThan {
+		return false
+	}
 	return f.concerns(q.Method, q.URL.Path, text)
+}
+
+// named counts the nodes that a request names.
+func named(q *req) int {
+	if ids := q.URL.Query().Get("ids"); ids != "" {
+		return len(splitList(ids))
+	}
+	var in struct {
+		Hosts, ComponentIDs, Xname, Location []json.RawMessage
+		Filters                              struct{ IDs string }
+	}
+	if json.Unmarshal(q.body, &in) != nil {
+		return 0
+	}
+	return len(in.Hosts) + len(in.ComponentIDs) + len(in.Xname) + len(in.Location) + len(splitList(in.Filters.IDs))
 }
 
 // concerns reports whether the fault concerns a request that has these nodes in

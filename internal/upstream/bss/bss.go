@@ -31,11 +31,16 @@ const (
 
 // Client talks to one BSS. It is safe for concurrent use.
 type Client struct {
-	svc *call.Service
+	svc  *call.Service
+	puts *call.Sizer
 }
 
 // New makes a client of a service whose base URL ends in /boot/v1.
-func New(svc *call.Service) *Client { return &Client{svc: svc} }
+func New(svc *call.Service) *Client { return &Client{svc: svc, puts: svc.Sizer(maxHosts)} }
+
+// Puts returns how many hosts one request may name, as far as BSS has shown; see
+// also [HostsPerRequest].
+func (c *Client) Puts() *call.Sizer { return c.puts }
 
 // Service returns the service that the client talks to, for its health.
 func (c *Client) Service() *call.Service { return c.svc }

@@ -26,7 +26,7 @@ type Result struct {
 }
 
 // Bisect has do carry out one batch, and finds the items that are at fault if
-// the service refuses it with 400, 404 or 413, so that the others go through.
+// the service refuses it with 400, 404, 413 or 414, so that the others go through.
 //
 // Two single items are tried first: if both are refused in the same words, the
 // fault is the batch's and all are refused with it. Otherwise the rest is
@@ -63,10 +63,10 @@ func bisectable(err error) bool {
 		return false
 	}
 	switch StatusOf(err) {
-	case http.StatusBadRequest, http.StatusNotFound, http.StatusRequestEntityTooLarge:
+	case http.StatusBadRequest, http.StatusNotFound:
 		return true
 	default:
-		return false
+		return tooMany(err)
 	}
 }
 
@@ -134,7 +134,7 @@ func (b *bisection) split(items []string, err error) {
 	}
 	// If both were taken, what is at fault is among the rest.
 	known := firstErr == nil && secondErr == nil
-	if StatusOf(err) == http.StatusRequestEntityTooLarge {
+	if tooMany(err) {
 		// Unless nothing is, and there were only too many.
 		known = false
 		b.limit = max(1, min(b.limit, len(items)/2))
@@ -159,7 +159,7 @@ func (b *bisection) next(known bool) {
 	switch {
 	case len(batch) == 1 || !bisectable(err):
 		b.settle(batch, err)
-	case StatusOf(err) == http.StatusRequestEntityTooLarge:
+	case tooMany(err):
 		// Too much at once: the items are not at fault, smaller batches go.
 		b.limit = max(1, len(batch)/2)
 		b.pool = append(append([]string{}, batch...), b.pool...)

@@ -67,6 +67,9 @@ type Config struct {
 	// TimeScale multiplies the waits of retries and breakers, for simulated
 	// sites whose time runs faster. 0 means 1.
 	TimeScale float64
+	// MaxBatch caps how many items the service's clients name in one request, from
+	// the live options; nil, and anything not positive, is no cap.
+	MaxBatch func() int
 	// Insecure accepts any TLS certificate.
 	Insecure bool
 	// CAFile names a file of PEM certificates to trust beside the system's.

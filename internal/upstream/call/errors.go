@@ -72,6 +72,8 @@ type Error struct {
 	reason string
 	// transient failures are worth another try.
 	transient bool
+	// late failures are answers that did not come in time.
+	late bool
 	// blameless failures say nothing about the service's health.
 	blameless bool
 }

@@ -166,7 +166,7 @@ func (s *Service) once(ctx context.Context, req Request, attempt Attempt) (int, 
 	case bounded.Err() != nil || isTimeout(err):
 		// The caller's own deadline counts like ours: in the time that the
 		// service was given it did not answer.
-		e.Kind, e.reason = Away, "no answer in time"
+		e.Kind, e.reason, e.late = Away, "no answer in time", true
 	default:
 		e.Kind = Away
 		e.reason, e.transient = explain(err)

@@ -31,11 +31,17 @@ const (
 
 // Client talks to one CFS. It is safe for concurrent use.
 type Client struct {
-	svc *call.Service
+	svc           *call.Service
+	gets, patches *call.Sizer
 }
 
 // New makes a client of a service whose base URL ends in /v3.
-func New(svc *call.Service) *Client { return &Client{svc: svc} }
+func New(svc *call.Service) *Client {
+	return &Client{svc: svc, gets: svc.Sizer(maxGet), patches: svc.Sizer(maxPatch)}
+}
+
+// Patches returns how many nodes one change may name.
+func (c *Client) Patches() *call.Sizer { return c.patches }
 
 // Service returns the service that the client talks to, for its health.
 func (c *Client) Service() *call.Service { return c.svc }
@@ -82,12 +88,10 @@ func (c *Client) Components(ctx context.Context, ids []string) (map[string]Compo
 	}
 	found := make(map[string]Component, len(ids))
 	// CFS can't know the ids that are left out: no name has commas or blanks.
-	for _, part := range call.Chunks(call.Unique(ids, call.Listable), maxGet) {
-		if err := c.pages(ctx, part, found); err != nil {
-			return found, err
-		}
-	}
-	return found, nil
+	err := c.gets.Each(ctx, call.Unique(ids, call.Listable), func(ctx context.Context, part []string) error {
+		return c.pages(ctx, part, found)
+	})
+	return found, err
 }
 
 // pages reads all pages of one request. How long a page is, is set by CFS's

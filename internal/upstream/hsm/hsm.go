@@ -25,11 +25,14 @@ const maxQuery = 10_000
 
 // Client talks to one HSM. It is safe for concurrent use.
 type Client struct {
-	svc *call.Service
+	svc            *call.Service
+	queries, locks *call.Sizer
 }
 
 // New makes a client of a service whose base URL ends in /hsm/v2.
-func New(svc *call.Service) *Client { return &Client{svc: svc} }
+func New(svc *call.Service) *Client {
+	return &Client{svc: svc, queries: svc.Sizer(maxQuery), locks: svc.Sizer(maxQuery)}
+}
 
 // Service returns the service that the client talks to, for its health.
 func (c *Client) Service() *call.Service { return c.svc }
@@ -144,7 +147,7 @@ func (c *Client) Query(ctx context.Context, ids []string, enabledOnly bool) (map
 	}
 	wanted := nodeIDs(ids)
 	found := make(map[string]Node, len(wanted))
-	for _, part := range call.Chunks(wanted, maxQuery) {
+	err := c.queries.Each(ctx, wanted, func(ctx context.Context, part []string) error {
 		list, err := c.list(ctx, call.Request{
 			Operation: "query-nodes",
 			Method:    http.MethodPost,
@@ -152,7 +155,7 @@ func (c *Client) Query(ctx context.Context, ids []string, enabledOnly bool) (map
 			Body:      queryBody(part, enabledOnly),
 		})
 		if err != nil {
-			return found, err
+			return err
 		}
 		asked := set(part)
 		for _, item := range list {
@@ -161,8 +164,9 @@ func (c *Client) Query(ctx context.Context, ids []string, enabledOnly bool) (map
 				found[n.ID] = n
 			}
 		}
-	}
-	return found, nil
+		return nil
+	})
+	return found, err
 }
 
 // query is the body of a component query. HSM wants the filter as a list of
@@ -267,7 +271,7 @@ func (c *Client) Locks(ctx context.Context, ids []string) (map[string]LockState,
 	}
 	wanted := nodeIDs(ids)
 	found := make(map[string]LockState, len(wanted))
-	for _, part := range call.Chunks(wanted, maxQuery) {
+	err := c.locks.Each(ctx, wanted, func(ctx context.Context, part []string) error {
 		list, err := c.list(ctx, call.Request{
 			Operation: "query-locks",
 			Method:    http.MethodPost,
@@ -277,9 +281,9 @@ func (c *Client) Locks(ctx context.Context, ids []string) (map[string]LockState,
 		switch status := call.StatusOf(err); {
 		case err == nil, noSuchComponent(err):
 		case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
-			return nil, fmt.Errorf("%w: %w", call.ErrUnsupported, err)
+			return fmt.Errorf("%w: %w", call.ErrUnsupported, err)
 		default:
-			return found, err
+			return err
 		}
 		asked := set(part)
 		for _, item := range list {
@@ -287,8 +291,12 @@ func (c *Client) Locks(ctx context.Context, ids []string) (map[string]LockState,
 				found[id] = LockState{Locked: item.Locked, Reserved: item.Reserved}
 			}
 		}
+		return nil
+	})
+	if errors.Is(err, call.ErrUnsupported) {
+		return nil, err
 	}
-	return found, nil
+	return found, err
 }
 
 // noSuchComponent reports whether err is how OpenCHAMI's SMD, and HPE's before

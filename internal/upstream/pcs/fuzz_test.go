@@ -18,7 +18,7 @@ func FuzzAnswers(f *testing.F) {
 	upstreamtest.Seed(f, "text/plain", "dial tcp 10.0.0.1:443: connect: connection refused")
 	f.Fuzz(func(t *testing.T, status uint16, contentType string, body []byte, breaks bool) {
 		const node = "x1c0s0b0n0"
-		c := New(upstreamtest.Answering("pcs", upstreamtest.FuzzAnswer(status, contentType, body, breaks)), nil)
+		c := New(upstreamtest.Answering("pcs", upstreamtest.FuzzAnswer(status, contentType, body, breaks)))
 		told := func(err error) {
 			t.Helper()
 			upstreamtest.Told(t, "pcs", err)
@@ -61,11 +61,11 @@ func FuzzAnswers(f *testing.F) {
 func TestAnswersThatNeverEnd(t *testing.T) {
 	ids := []string{"x1c0s0b0n0"}
 	upstreamtest.NeverEnds(t, "pcs", map[string]func(*call.Service) error{
-		"power":       func(s *call.Service) error { _, err := New(s, nil).PowerStatus(context.Background(), ids); return err },
-		"transition":  func(s *call.Service) error { _, err := New(s, nil).Transition(context.Background(), "a"); return err },
-		"transitions": func(s *call.Service) error { _, err := New(s, nil).Transitions(context.Background()); return err },
+		"power":       func(s *call.Service) error { _, err := New(s).PowerStatus(context.Background(), ids); return err },
+		"transition":  func(s *call.Service) error { _, err := New(s).Transition(context.Background(), "a"); return err },
+		"transitions": func(s *call.Service) error { _, err := New(s).Transitions(context.Background()); return err },
 		"start": func(s *call.Service) error {
-			_, err := New(s, nil).StartTransition(context.Background(), On, ids, "")
+			_, err := New(s).StartTransition(context.Background(), On, ids, "")
 			return err
 		},
 	})

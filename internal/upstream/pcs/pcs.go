@@ -16,37 +16,26 @@ import (
 	"bos/internal/upstream/call"
 )
 
-const (
-	// defaultBatch and maxBatch bound the nodes of one status request. PCS
-	// answers for 5,000 in 50 ms.
-	defaultBatch = 1000
-	maxBatch     = 5000
-)
+// maxBatch bounds the nodes of one request. PCS answers for 5,000 in 50 ms, but
+// it works on the nodes of a transition one after the other.
+const maxBatch = 1000
 
 // Client talks to one PCS. It is safe for concurrent use.
 type Client struct {
-	svc   *call.Service
-	batch func() int
+	svc            *call.Service
+	status, starts *call.Sizer
 }
 
-// New makes a client. batch is how many nodes one status request asks for (1
-// to 5,000), from the live options; nil, and anything not positive, means
-// 1,000.
-func New(svc *call.Service, batch func() int) *Client { return &Client{svc: svc, batch: batch} }
+// New makes a client.
+func New(svc *call.Service) *Client {
+	return &Client{svc: svc, status: svc.Sizer(maxBatch), starts: svc.Sizer(maxBatch)}
+}
 
 // Service returns the service that the client talks to, for its health.
 func (c *Client) Service() *call.Service { return c.svc }
 
-func (c *Client) batchSize() int {
-	n := 0
-	if c.batch != nil {
-		n = c.batch()
-	}
-	if n <= 0 {
-		n = defaultBatch
-	}
-	return min(n, maxBatch)
-}
+// Starts returns how many nodes one transition may name.
+func (c *Client) Starts() *call.Sizer { return c.starts }
 
 // The power states. A node that PCS can't see is StateUndefined, one whose BMC
 // names no state is StateInvalid, one that PCS doesn't know has none.
@@ -88,16 +77,17 @@ func (c *Client) PowerStatus(ctx context.Context, ids []string) (map[string]Powe
 		power[id] = Power{}
 		return false
 	})
-	for _, part := range call.Chunks(valid, c.batchSize()) {
-		answer, err := c.status(ctx, part)
+	err := c.status.Each(ctx, valid, func(ctx context.Context, part []string) error {
+		answer, err := c.powerStatus(ctx, part)
 		if err != nil {
-			return power, err
+			return err
 		}
 		for _, id := range part {
 			power[id] = answer[id]
 		}
-	}
-	return power, nil
+		return nil
+	})
+	return power, err
 }
 
 // powerStatus is one entry of PCS's answer.
@@ -121,8 +111,8 @@ func (p *powerStatuses) Check() error {
 	return nil
 }
 
-// status asks for the nodes of one request.
-func (c *Client) status(ctx context.Context, ids []string) (map[string]Power, error) {
+// powerStatus asks for the nodes of one request.
+func (c *Client) powerStatus(ctx context.Context, ids []string) (map[string]Power, error) {
 	var out powerStatuses
 	_, err := c.svc.Do(ctx, call.Request{
 		Operation: "power-status",

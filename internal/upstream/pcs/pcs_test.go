@@ -33,7 +33,7 @@ func TestPowerStatus(t *testing.T) {
 			{"xname":"x3000c0s5b0n0","powerState":"","managementState":"","error":"Component not found in component map.","supportedPowerTransitions":null,"lastUpdated":""},
 			{"xname":"x3000c0s7b0n0","powerState":"on","error":""}]}`)
 	})
-	got, err := New(s.Service, nil).PowerStatus(t.Context(), []string{
+	got, err := New(s.Service).PowerStatus(t.Context(), []string{
 		"x3000c0s1b0n0", "x3000c0s1b0n1", "x3000c0s2b0n0", "x3000c0s2b0n1", "x3000c0s2b1n0", "x3000c0s5b0n0",
 		"x3000c0s6b0n0", "x3000c0s1b0n0", "X3000C0S1B0N0", "foo", "",
 	})
@@ -77,14 +77,14 @@ func TestPowerStatusInParts(t *testing.T) {
 			t.Error(err)
 		}
 		sizes = append(sizes, len(q.Xname))
-		if len(sizes) == 6 {
+		if len(sizes) == 8 {
 			w.WriteHeader(500)
 			return
 		}
 		upstreamtest.JSON(w, `{"status":[]}`)
 	})
-	c := New(s.Service, func() int { return batch })
-	for _, batch = range []int{0, 2000} {
+	c := New(call.New(call.Config{Name: "pcs", BaseURL: s.URL, TimeScale: 0.01, MaxBatch: func() int { return batch }}))
+	for _, batch = range []int{0, 700} {
 		if got, err := c.PowerStatus(t.Context(), ids); err != nil || len(got) != len(ids) {
 			t.Fatalf("%d nodes, %v", len(got), err)
 		}
@@ -93,13 +93,13 @@ func TestPowerStatusInParts(t *testing.T) {
 	if err == nil || len(got) != 1 {
 		t.Errorf("with a failure: %d nodes, %v", len(got), err)
 	}
-	if !slices.Equal(sizes, []int{1000, 1000, 500, 2000, 500, 2000}) {
+	if !slices.Equal(sizes, []int{1000, 1000, 500, 700, 700, 700, 400, 700}) {
 		t.Errorf("parts %v", sizes)
 	}
 }
 
 func TestNothingIsSentForNothing(t *testing.T) {
-	c := New(upstreamtest.Silent(t, "pcs"), nil)
+	c := New(upstreamtest.Silent(t, "pcs"))
 	for _, ids := range [][]string{nil, {}} {
 		_, statusErr := c.PowerStatus(t.Context(), ids)
 		_, startErr := c.StartTransition(t.Context(), On, ids, "a")
@@ -119,7 +119,7 @@ func TestStartTransition(t *testing.T) {
 	s := upstreamtest.Serve(t, "pcs", "", func(w http.ResponseWriter, _ *http.Request) {
 		upstreamtest.JSON(w, `{"transitionID":"3b338499-66a8-4992-8177-eeaeac638f91","operation":"Soft-Off"}`)
 	})
-	id, err := New(s.Service, nil).StartTransition(t.Context(), SoftOff, []string{"x3000c0s1b0n0", "x3000c0s1b0n1"}, "try-7")
+	id, err := New(s.Service).StartTransition(t.Context(), SoftOff, []string{"x3000c0s1b0n0", "x3000c0s1b0n1"}, "try-7")
 	if err != nil || id != "3b338499-66a8-4992-8177-eeaeac638f91" {
 		t.Errorf("got %q, %v", id, err)
 	}
@@ -141,7 +141,7 @@ func TestStartTransitionIsNeverRepeated(t *testing.T) {
 	for name, answer := range answers {
 		t.Run(name, func(t *testing.T) {
 			s := upstreamtest.Serve(t, "pcs", "", func(w http.ResponseWriter, _ *http.Request) { answer(w) })
-			_, err := New(s.Service, nil).StartTransition(t.Context(), On, []string{"x1c0s0b0n0"}, "")
+			_, err := New(s.Service).StartTransition(t.Context(), On, []string{"x1c0s0b0n0"}, "")
 			var e *call.Error
 			if !errors.As(err, &e) || e.Kind != call.Away || !e.MaybeDone {
 				t.Errorf("got %v", err)
@@ -169,7 +169,7 @@ func TestTransition(t *testing.T) {
 			upstreamtest.Problem(w, 404, "Key /transition/x does not exist")
 		}
 	})
-	c := New(s.Service, nil)
+	c := New(s.Service)
 	got, err := c.Transition(t.Context(), "one")
 	want := Transition{ID: "one", Operation: ForceOff, Status: "completed", Tasks: map[string]Task{
 		"x1c0s0b0n0": {Status: "failed", Error: "giving up after 4 attempt(s): connect: connection refused", Description: "Failed to apply transition, forceoff"},
@@ -202,7 +202,7 @@ func TestTransitions(t *testing.T) {
 		upstreamtest.JSON(w, `{"transitions":[{"transitionID":"a","operation":"On","createTime":"2026-11-23T06:55:43.5Z","transitionStatus":"in-progress","taskCounts":{}},
 			{"transitionID":"b","operation":"Soft-Off","createTime":"","transitionStatus":"aborted"}]}`)
 	})
-	c := New(s.Service, nil)
+	c := New(s.Service)
 	got, err := c.Transitions(t.Context())
 	want := []Summary{
 		{ID: "a", Operation: On, Status: "in-progress", CreateTime: time.Date(2026, 11, 23, 6, 55, 43, 5e8, time.UTC)},
