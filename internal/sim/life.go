@@ -217,7 +217,7 @@ func (s *Site) isUp(i int32, life uint32) {
 // without an answer.
 func (s *Site) serviceFails(name, method, path string, i int32) bool {
 	f := s.services[name].failing.Load()
-	if f == nil || !f.concerns(method, path, s.comps[i].id) {
+	if f == nil || f.MoreThan > 0 || !f.concerns(method, path, s.comps[i].id) {
 		return false
 	}
 	switch f.Kind {
