@@ -5,7 +5,9 @@
 package bss
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -111,10 +113,11 @@ func (c *Client) PutBootParameters(ctx context.Context, p Params, attempt string
 	if err != nil {
 		return err
 	}
-	// At a path that it doesn't have, BSS answers 200 and a greeting. A wrong
-	// base URL would so boot nodes with what they had before.
-	if strings.HasPrefix(strings.ToLower(strings.TrimSpace(string(answer))), "hello") {
-		return c.svc.Garbage(operation, errors.New("a greeting in place of an answer: wrong base URL?"))
+	// The answer has no body. At a path that it doesn't have, BSS answers 200 and
+	// a greeting: a wrong base URL would boot nodes with what they had before, and
+	// so would whatever else answers in place of BSS.
+	if body := bytes.TrimSpace(answer); len(body) > 0 && !json.Valid(body) {
+		return c.svc.Garbage(operation, errors.New("a text in place of an answer: wrong base URL?"))
 	}
 	return nil
 }
