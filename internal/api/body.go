@@ -44,10 +44,9 @@ func (b *bodyBudget) take(w http.ResponseWriter, r *http.Request, o *front.Opera
 	if _, err := o.Body(contentType, nil); bos.CodeOf(err) == bos.CodeUnsupportedMedia {
 		return nil, m.release, err
 	}
-	tooLong := bos.Errorf(bos.CodeTooLarge, "request body: must have at most %d bytes", o.MaxBody())
 	if r.ContentLength > o.MaxBody() {
 		drain(r)
-		return nil, m.release, tooLong
+		return nil, m.release, o.TooLarge()
 	}
 	m.in = http.MaxBytesReader(w, r.Body, o.MaxBody())
 	var raw bytes.Buffer
@@ -59,7 +58,7 @@ func (b *bodyBudget) take(w http.ResponseWriter, r *http.Request, o *front.Opera
 		switch {
 		case errors.As(err, &limit):
 			drain(r)
-			err = tooLong
+			err = o.TooLarge()
 		case bos.CodeOf(err) == bos.CodeInternal:
 			err = &bos.Error{Code: bos.CodeInvalid, Message: "request body: it did not arrive as a whole", Err: err}
 		}

@@ -51,7 +51,7 @@ func TestTooLongBody(t *testing.T) {
 		}
 		got := s.send(r)
 		got.what = name
-		got.problem(413, "Request Entity Too Large", fmt.Sprint(limit))
+		got.problem(413, "Request Entity Too Large", "at most 1 MiB")
 	}
 	if held := s.server.bodies.held.Load(); held != 0 {
 		t.Errorf("%d bytes are held", held)

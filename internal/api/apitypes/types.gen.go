@@ -1430,8 +1430,26 @@ type TenantHeader = TenantName
 // ActualStateConflict What went wrong with a request (RFC 9457).
 type ActualStateConflict = ProblemDetails
 
-// BadRequest What went wrong with a request (RFC 9457).
-type BadRequest = ProblemDetails
+// ApplyStagedRefused What went wrong with a request (RFC 9457).
+type ApplyStagedRefused = ProblemDetails
+
+// BadComponentFilter What went wrong with a request (RFC 9457).
+type BadComponentFilter = ProblemDetails
+
+// BadQuery What went wrong with a request (RFC 9457).
+type BadQuery = ProblemDetails
+
+// BadSessionFilter What went wrong with a request (RFC 9457).
+type BadSessionFilter = ProblemDetails
+
+// BadSessionName What went wrong with a request (RFC 9457).
+type BadSessionName = ProblemDetails
+
+// BadTemplateName What went wrong with a request (RFC 9457).
+type BadTemplateName = ProblemDetails
+
+// BadTenantHeader What went wrong with a request (RFC 9457).
+type BadTenantHeader = ProblemDetails
 
 // ComponentFound BOS's record of one node. What was never set is absent.
 type ComponentFound = Component
@@ -1439,11 +1457,20 @@ type ComponentFound = Component
 // ComponentNotFound What went wrong with a request (RFC 9457).
 type ComponentNotFound = ProblemDetails
 
+// ComponentRefused What went wrong with a request (RFC 9457).
+type ComponentRefused = ProblemDetails
+
 // ComponentsFound Components.
 type ComponentsFound = ComponentList
 
+// ComponentsPatchRefused What went wrong with a request (RFC 9457).
+type ComponentsPatchRefused = ProblemDetails
+
 // OptionsFound Every option. An answer to a PATCH also has the options that were sent and are not known.
 type OptionsFound = Options
+
+// OptionsRefused What went wrong with a request (RFC 9457).
+type OptionsRefused = ProblemDetails
 
 // PayloadTooLarge What went wrong with a request (RFC 9457).
 type PayloadTooLarge = ProblemDetails
@@ -1463,6 +1490,9 @@ type SessionFound = Session
 // SessionNotFound What went wrong with a request (RFC 9457).
 type SessionNotFound = ProblemDetails
 
+// SessionPatchRefused What went wrong with a request (RFC 9457).
+type SessionPatchRefused = ProblemDetails
+
 // SessionRefused What went wrong with a request (RFC 9457).
 type SessionRefused = ProblemDetails
 
@@ -1474,6 +1504,12 @@ type SessionTemplateNotFound = ProblemDetails
 
 // SessionTemplateRefused What went wrong with a request (RFC 9457).
 type SessionTemplateRefused = ProblemDetails
+
+// SessionsNotDeleted What went wrong with a request (RFC 9457).
+type SessionsNotDeleted = ProblemDetails
+
+// TenantUnknown What went wrong with a request (RFC 9457).
+type TenantUnknown = ProblemDetails
 
 // UnsupportedMediaType What went wrong with a request (RFC 9457).
 type UnsupportedMediaType = ProblemDetails

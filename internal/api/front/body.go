@@ -28,7 +28,7 @@ func (o *Operation) Body(contentType string, raw []byte) ([]byte, error) {
 		return nil, bos.Errorf(bos.CodeUnsupportedMedia, "header Content-Type: must be application/json or application/*+json")
 	}
 	if int64(len(raw)) > o.maxBody {
-		return nil, bos.Errorf(bos.CodeTooLarge, "request body: must have at most %s", size(o.maxBody))
+		return nil, o.TooLarge()
 	}
 	body := bytes.TrimPrefix(raw, []byte(byteOrderMark))
 	c := checker{scanner: scanner{b: body}}
@@ -36,6 +36,11 @@ func (o *Operation) Body(contentType string, raw []byte) ([]byte, error) {
 		return body, nil
 	}
 	return o.secondLook(body)
+}
+
+// TooLarge is the error of a body that is larger than the operation takes.
+func (o *Operation) TooLarge() error {
+	return bos.Errorf(bos.CodeTooLarge, "request body: must have at most %s", size(o.maxBody))
 }
 
 // secondLook finds out what was not right at the first check of a body: it may
