@@ -22,7 +22,7 @@ const (
 	nodePath     = "/v2/components/x3000c0s1b0n0"
 	noNodeAt     = "/v2/components/x3000c0s9b0n0"
 	blueTenant   = "vcluster-blue"
-	noTenant     = "vcluster-red"
+	otherTenant  = "vcluster-red"
 )
 
 func versionStory() []scene {
@@ -144,15 +144,15 @@ func errorStory() []scene {
 		{operation: "patch_v2_session", path: sessionPath, status: 400, example: "time", at: done, body: `{"status":{"end_time":"2026-11-31T09:41:02"}}`},
 
 		{operation: "get_v2_components", path: "/v2/components?page_size=many", status: 400, example: "parameter", at: done},
-		{operation: "get_v2_components", path: "/v2/components", status: 400, example: "tenant", at: done, tenant: noTenant},
-		{operation: "get_v2_component", path: nodePath, status: 400, at: done, tenant: noTenant},
-		{operation: "delete_v2_component", path: nodePath, status: 400, at: done, tenant: noTenant},
-		{operation: "put_v2_component", path: nodePath, status: 400, example: "tenant", at: done, tenant: noTenant},
-		{operation: "put_v2_components", path: "/v2/components", status: 400, example: "tenant", at: done, tenant: noTenant},
+		{operation: "get_v2_components", path: "/v2/components", status: 400, example: "tenant", at: done, tenant: otherTenant},
+		{operation: "get_v2_component", path: nodePath, status: 400, at: done, tenant: otherTenant},
+		{operation: "delete_v2_component", path: nodePath, status: 400, at: done, tenant: otherTenant},
+		{operation: "put_v2_component", path: nodePath, status: 400, example: "tenant", at: done, tenant: otherTenant},
+		{operation: "put_v2_components", path: "/v2/components", status: 400, example: "tenant", at: done, tenant: otherTenant},
 		{operation: "patch_v2_component", path: nodePath, status: 400, example: "field", at: done, body: `{"actual_state":{"bss_token":5}}`},
 		{operation: "put_v2_component", path: nodePath, status: 400, example: "readOnly", at: done, body: `{"status":{"status":"stable"}}`},
 		{operation: "patch_v2_components", path: "/v2/components", status: 400, example: "filters", at: done, body: `{"patch":{"error":""},"filters":{"ids":"a","session":"b"}}`},
-		{operation: "patch_v2_components", path: "/v2/components", status: 400, example: "tenant", at: done, tenant: noTenant, body: `[]`},
+		{operation: "patch_v2_components", path: "/v2/components", status: 400, example: "tenant", at: done, tenant: otherTenant, body: `[]`},
 		{operation: "get_v2_component", path: noNodeAt, status: 404, at: done},
 		{operation: "patch_v2_component", path: noNodeAt, status: 404, at: done},
 		{operation: "delete_v2_component", path: noNodeAt, status: 404, at: done},
@@ -163,7 +163,7 @@ func errorStory() []scene {
 			body: `{"last_action":{"action":"powering_off_gracefully"},"status":{"phase":"powering_off"}}`},
 		{operation: "patch_v2_component", path: nodePath, status: 409, at: done},
 		{operation: "post_v2_apply_staged", path: "/v2/applystaged", status: 400, example: "field", at: done, body: `{"xnames":["x3000c0s1b0n0",""]}`},
-		{operation: "post_v2_apply_staged", path: "/v2/applystaged", status: 400, example: "tenant", at: done, tenant: noTenant},
+		{operation: "post_v2_apply_staged", path: "/v2/applystaged", status: 400, example: "tenant", at: done, tenant: otherTenant},
 	}
 }
 
