@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -151,17 +152,14 @@ func OpenEmbedded(ctx context.Context, c Embedded) (*Engine, error) {
 			return nil, err
 		}
 	}
-	fatal := &fatalHook{}
+	fatal := &fatalHook{log: c.Log}
 	cfg, err := c.config(fatal)
 	if err != nil {
 		return nil, err
 	}
 	server, err := startServer(cfg, fatal, c.ReadyTimeout)
-	if err != nil && strings.Contains(err.Error(), "already been bootstrapped") {
-		err = fmt.Errorf("%w: its data was lost. Remove the member with bosd cluster remove, and let it join", err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("start the store in %s: %w", c.Dir, err)
+		return nil, fmt.Errorf("start the store in %s: %w%s", c.Dir, err, advice(err))
 	}
 	if err := c.await(ctx, server); err != nil {
 		fatal.closing.Store(true)
@@ -183,6 +181,22 @@ func OpenEmbedded(ctx context.Context, c Embedded) (*Engine, error) {
 		}
 	}
 	return e, nil
+}
+
+// advice says what to do about a fault at the start of which etcd has no error
+// that could be told apart otherwise.
+func advice(err error) string {
+	has := func(texts ...string) bool {
+		return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(err.Error(), text) })
+	}
+	switch {
+	case has("already been bootstrapped"):
+		return ": its data was lost. Remove the member with bosd cluster remove, and let it join"
+	case has("crc mismatch", "walpb:", "wal:", "snap:", "proto:", "unexpected EOF"):
+		return ": the log is damaged, and what it says can't be relied on. Move the folder away and fill a new one with bosd restore, " +
+			"or, in a cluster, remove the member and let it join anew"
+	}
+	return ""
 }
 
 // awaitNotice is how often it is said that a member waits for the others.
@@ -227,6 +241,7 @@ func (e fatalError) Error() string { return e.text }
 // reason. Later the process ends: what can't be written must not be
 // acknowledged.
 type fatalHook struct {
+	log     *slog.Logger
 	started atomic.Bool
 	// closing is set while the store is being closed.
 	closing atomic.Bool
@@ -234,16 +249,19 @@ type fatalHook struct {
 
 // OnWrite implements [zapcore.CheckWriteHook].
 func (h *fatalHook) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) {
-	if h.started.Load() {
-		os.Exit(1)
-	}
 	texts := []string{entry.Message}
 	for _, f := range fields {
 		if err, ok := f.Interface.(error); ok && f.Type == zapcore.ErrorType {
 			texts = append(texts, err.Error())
 		}
 	}
-	panic(fatalError{strings.Join(texts, ": ")})
+	text := strings.Join(texts, ": ")
+	if h.started.Load() {
+		h.log.Error("the store can't be written any more, so that this process ends; nothing is lost that was acknowledged. "+
+			"Make room on the disk, or make it writable, and start it again", slog.String("reason", text))
+		os.Exit(1)
+	}
+	panic(fatalError{text})
 }
 
 // startServer opens the data. Another process that has it open makes etcd wait
