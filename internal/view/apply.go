@@ -94,16 +94,22 @@ func (v *View) applySession(rest string, event store.Event) error {
 	}
 	if old, ok := v.sessions.get(key); ok {
 		delete(v.byUID, old.Sealed.UID)
+		v.inState[old.Session.Status.Status].drop(key)
 	}
-	if event.Deleted {
-		v.sessions.drop(key)
-	} else {
+	v.sessions.drop(key)
+	if !event.Deleted {
 		rec, err := store.DecodeSession(event.KV, key)
 		if err != nil {
+			// One that can't be read is shown to nobody, as after a restart.
 			return err
 		}
 		v.sessions.put(key, rec)
 		v.byUID[rec.Sealed.UID] = key
+		state := rec.Session.Status.Status
+		if v.inState[state] == nil {
+			v.inState[state] = owned[*bos.SessionRecord]{}
+		}
+		v.inState[state].put(key, rec)
 	}
 	for f := range v.feeds {
 		f.session(key)

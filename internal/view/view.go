@@ -27,6 +27,8 @@ type View struct {
 	revision int64
 	nodes    nodes
 	sessions owned[*bos.SessionRecord]
+	// inState holds the same sessions by their state.
+	inState map[bos.SessionState]owned[*bos.SessionRecord]
 	// byUID finds the session of a plan; plans holds its chunks by number.
 	byUID     map[string]bos.SessionKey
 	plans     map[string]map[int]*bos.PlanChunk
@@ -58,6 +60,7 @@ func New(c *clock.Clock, log *slog.Logger) *View {
 func (v *View) reset() {
 	v.nodes = newNodes()
 	v.sessions = owned[*bos.SessionRecord]{}
+	v.inState = map[bos.SessionState]owned[*bos.SessionRecord]{}
 	v.byUID = map[string]bos.SessionKey{}
 	v.plans = map[string]map[int]*bos.PlanChunk{}
 	v.statuses = map[bos.SessionKey][]byte{}

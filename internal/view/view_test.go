@@ -311,6 +311,45 @@ func TestMembers(t *testing.T) {
 }
 
 // A writer reads its own write; a view that is cut off says so.
+// A session is listed under the state that it has, and under no other.
+func TestSessionsByState(t *testing.T) {
+	f := start(t)
+	defer f.stop()
+	s := bos.NewSession(bos.SessionCreate{Name: "s", TemplateName: "t"}, "", "uid", time.Now())
+	key := store.SessionKey(s.Session.Key())
+	check := func(pending, running, complete int) {
+		t.Helper()
+		for state, want := range map[bos.SessionState]int{
+			bos.SessionPending: pending, bos.SessionRunning: running, bos.SessionComplete: complete,
+		} {
+			if n := len(f.view.SessionsIn(state)); n != want {
+				t.Errorf("%d are %s, not %d", n, state, want)
+			}
+		}
+	}
+	f.doc(t, key, s)
+	check(1, 0, 0)
+	s.Session.Status.Status = bos.SessionRunning
+	f.doc(t, key, s)
+	check(0, 1, 0)
+	s.Session.Status.Status = bos.SessionComplete
+	f.doc(t, key, s)
+	check(0, 0, 1)
+	// One that can't be read any more is nowhere.
+	f.doc(t, key, "nonsense")
+	check(0, 0, 0)
+	f.doc(t, key, s)
+	check(0, 0, 1)
+	revision, err := f.store.DeleteDoc(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.view.WaitFor(t.Context(), revision); err != nil {
+		t.Fatal(err)
+	}
+	check(0, 0, 0)
+}
+
 func TestWaitFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := start(t)
