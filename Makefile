@@ -8,9 +8,12 @@ FUZZTIME ?= 60s
 # The traces wait, for the most part.
 TRACES_AT_ONCE ?= 16
 FUZZ ?= .
+ROUNDS ?= 10000
+KILLS ?= 200
+CRASH_NODES ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race conformance-traces fuzz vet lint api-lint fmt generate generate-check
+.PHONY: help build demo test race race-test crash-test conformance-traces fuzz vet lint api-lint fmt generate generate-check
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +29,12 @@ test: ## Run the tests
 
 race: ## Run the tests with the race detector
 	$(GO) test -race ./...
+
+race-test: ## Let clients do contradictory things at once, ROUNDS (10000) times for each race
+	BOS_RACE_ROUNDS=$(ROUNDS) $(GO) test -count=1 -v -timeout 3h ./test/race
+
+crash-test: ## Kill a server KILLS (200) times while it reboots CRASH_NODES (1000); break its disk
+	BOS_CRASH_KILLS=$(KILLS) BOS_CRASH_NODES=$(CRASH_NODES) $(GO) test -count=1 -v -timeout 3h ./test/crash
 
 conformance-traces: ## Play the recorded traces of the operators over real HTTP, many at once
 	$(GO) test -count=1 -tags traces -parallel $(TRACES_AT_ONCE) -run 'TestTracesForReal' ./test/conformance
