@@ -128,8 +128,8 @@ func (m *model) session() *document {
 			if err := a.Into(&s); err != nil {
 				return 0, err
 			}
-			// Set-up may have come between the two writes.
-			if _, err := fmt.Sscanf(s.Components, "x%d", &v); err != nil {
+			if n, _ := fmt.Sscanf(s.Components, "x%d", &v); n == 0 {
+				// Set-up may have come between the two writes.
 				return created, nil
 			}
 			return v, nil
