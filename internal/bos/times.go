@@ -16,8 +16,9 @@ const timestampLayout = "2006-01-02T15:04:05"
 func Timestamp(t time.Time) string { return t.UTC().Format(timestampLayout) }
 
 // ParseTimestamp reads a time that a client may have written into a session: a
-// date, or a date and a time to fractions of a second. A zone is accepted and
-// ignored, as clients of this API have come to expect of it.
+// date, or a date and a time to fractions of a second, as ISO 8601 and the Date
+// header write them. A zone is accepted and ignored, as clients of this API have
+// come to expect of it.
 func ParseTimestamp(s string) (time.Time, error) {
 	bare := s
 	if i := strings.IndexAny(s, "T "); i >= 0 {
@@ -25,10 +26,13 @@ func ParseTimestamp(s string) (time.Time, error) {
 			if err := checkZone(s[i+z:]); err != nil {
 				return time.Time{}, fmt.Errorf("%q is no date and time", s)
 			}
-			bare = s[:i+z]
+			bare = strings.TrimSuffix(s[:i+z], " ")
 		}
 	}
-	for _, layout := range []string{timestampLayout, "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02"} {
+	for _, layout := range []string{
+		timestampLayout, "2006-1-2T15:04:05", "2006-1-2 15:04:05", "2006-1-2T15:04", "2006-1-2 15:04", "2006-1-2",
+		"20060102T150405", "20060102T1504", "20060102", "Mon, 2 Jan 2006 15:04:05", "Mon, 2 Jan 2006 15:04:05 GMT",
+	} {
 		// Parse takes fractions of a second after the seconds of any layout.
 		if t, err := time.Parse(layout, bare); err == nil {
 			return t, nil

@@ -178,10 +178,11 @@ func (v *paramValue) decode(s *schema) string {
 			return "must be true or false"
 		}
 	case kindInteger:
-		if !isInteger(v.text) {
+		digits, ok := integerDigits(v.text)
+		if !ok {
 			return "must be an integer in decimal digits"
 		}
-		n, err := strconv.ParseInt(v.text, 10, 64)
+		n, err := strconv.ParseInt(digits, 10, 64)
 		if err != nil {
 			return s.outOfRange()
 		}
@@ -200,9 +201,19 @@ func (v *paramValue) decodeText(s *schema) string {
 	return s.textFault([]byte(v.text), utf8.RuneCountInString(v.text))
 }
 
-// isInteger reports whether a text is decimal digits, with a minus in front or
-// not.
-func isInteger(text string) bool {
-	digits := strings.TrimPrefix(text, "-")
-	return digits != "" && strings.Trim(digits, "0123456789") == ""
+// integerDigits returns the sign and the digits of an integer in a parameter.
+// As clients of this API are used to, blanks around it, a plus and single
+// underscores between digits are taken too: page_size=+1 is " 1" once decoded.
+func integerDigits(text string) (digits string, ok bool) {
+	text = strings.TrimSpace(text)
+	sign, bare := "", text
+	if text != "" && (text[0] == '-' || text[0] == '+') {
+		sign, bare = text[:1], text[1:]
+	}
+	for group := range strings.SplitSeq(bare, "_") {
+		if group == "" || strings.Trim(group, "0123456789") != "" {
+			return "", false
+		}
+	}
+	return sign + strings.ReplaceAll(bare, "_", ""), true
 }
