@@ -142,10 +142,14 @@ func (m *maker) array(s *openapi3.Schema) {
 // object writes an object: its members in any order, some of them twice.
 func (m *maker) object(s *openapi3.Schema) {
 	var names []string
+	required := s.Required
+	if len(s.AnyOf) > 0 {
+		required = slices.Concat(required, rapid.SampledFrom(s.AnyOf).Draw(m.t, "alternative").Value.Required)
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
 		chance := 3
 		switch {
-		case slices.Contains(s.Required, name):
+		case slices.Contains(required, name):
 			if m.one(40) {
 				continue
 			}
