@@ -4,10 +4,8 @@ package demo_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -21,13 +19,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // run carries a demonstration out and returns its report.
 func run(t *testing.T, cfg demo.Config) demo.Report {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	d, err := demo.Start(ctx, cfg)
+	d, err := demo.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatalf("start: %v", err)
 	}
-	report, err := d.Run(ctx)
+	report, err := d.Run(t.Context())
 	if err != nil {
 		t.Errorf("run: %v", err)
 	}

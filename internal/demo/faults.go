@@ -73,7 +73,7 @@ func Deal(nodes []string, level sim.FaultLevel, seed uint64, held time.Duration)
 	case sim.FaultsMany:
 		count = int(math.Ceil(manyShare * float64(len(nodes))))
 	}
-	rng := rand.New(rand.NewPCG(seed, uint64(len(nodes)))) //nolint:gosec // a demonstration is to be repeatable
+	rng := rand.New(rand.NewPCG(seed, uint64(len(nodes))))
 	rng.Shuffle(len(faults), func(a, b int) { faults[a], faults[b] = faults[b], faults[a] })
 	// Those that need a whole controller choose first.
 	slices.SortStableFunc(faults, func(a, b sim.Fault) int { return rank(a.Kind) - rank(b.Kind) })

@@ -65,25 +65,29 @@ func TestInjectedAgainstReported(t *testing.T) {
 	})
 }
 
+// On a few nodes not every fault has a place, but all the others are as they are
+// on many.
+func TestInjectedIntoFew(t *testing.T) {
+	t.Parallel()
+	for nodes := range 6 {
+		synctest.Test(t, func(t *testing.T) {
+			cfg := demo.Config{Nodes: nodes + 1, Seed: uint64(nodes), TimeScale: config.DemoTimeScale, Faults: sim.FaultsSome}
+			report := run(t, demo.InVirtualTime(cfg))
+			if err := report.Err(); err != nil {
+				t.Error(err)
+			}
+			check(t, report)
+		})
+	}
+}
+
 // compare holds what was injected against what was reported.
 func compare(t *testing.T, nodes int, report demo.Report) {
 	t.Helper()
 	if err := report.Err(); err != nil {
 		t.Error(err)
 	}
-	want := reports()
-	seen := map[string]bool{}
-	for _, f := range report.Faults {
-		name, _, _ := strings.Cut(f.Injected, " ")
-		seen[name] = true
-		var kind sim.FaultKind
-		if err := kind.UnmarshalText([]byte(name)); err != nil {
-			t.Fatalf("%s: %v", f.Node, err)
-		}
-		if !regexp.MustCompile("^" + want[kind] + "$").MatchString(f.Reported) {
-			t.Errorf("%s with %s:\n got %s\nwant %s", f.Node, f.Injected, f.Reported, want[kind])
-		}
-	}
+	seen := check(t, report)
 	for _, kind := range sim.FaultKinds() {
 		if !seen[kind.String()] {
 			t.Errorf("no node has %s", kind)
@@ -106,6 +110,26 @@ func compare(t *testing.T, nodes int, report demo.Report) {
 			}
 		}
 	}
+}
+
+// check holds the report of each broken node against the table, and returns the
+// names of the faults that there are.
+func check(t *testing.T, report demo.Report) map[string]bool {
+	t.Helper()
+	want := reports()
+	seen := map[string]bool{}
+	for _, f := range report.Faults {
+		name, _, _ := strings.Cut(f.Injected, " ")
+		seen[name] = true
+		var kind sim.FaultKind
+		if err := kind.UnmarshalText([]byte(name)); err != nil {
+			t.Fatalf("%s: %v", f.Node, err)
+		}
+		if !regexp.MustCompile("^" + want[kind] + "$").MatchString(f.Reported) {
+			t.Errorf("%s with %s:\n got %s\nwant %s", f.Node, f.Injected, f.Reported, want[kind])
+		}
+	}
+	return seen
 }
 
 func TestReportsCoverAllFaults(t *testing.T) {

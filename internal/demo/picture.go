@@ -105,7 +105,7 @@ func stepLines(s Step, nodes, width int) []string {
 			under += fmt.Sprintf(": %d failed", s.Counts.Failed)
 		}
 	}
-	first := " " + name.Render(string(s.Operation)) + bar(s.Counts, nodes, size) + numbers
+	first := " " + name.Render(string(s.Operation)) + bar(s.Counts, size) + numbers
 	// What a node is to become explains a bar, it doesn't compete with it.
 	second := strings.Repeat(" ", 1+nameColumn) + faint.Render(under)
 	return []string{first, second}
@@ -118,7 +118,7 @@ func (c Counts) running() string {
 }
 
 // bar draws how many nodes are how far, so wide. What there is at all is seen.
-func bar(c Counts, nodes, size int) string {
+func bar(c Counts, size int) string {
 	all := parts()
 	counts := make([]int, len(all))
 	for i, p := range all {

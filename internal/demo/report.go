@@ -89,7 +89,7 @@ func judge(
 	result := Operation{Operation: s.operation, Outcomes: make([]Outcome, 0, len(nodes))}
 	for _, id := range nodes {
 		o := Outcome{Node: id}
-		o.Reason = reasonOf(s, session, byID[id], log.seen[id])
+		o.Reason = reasonOf(session, byID[id], log.seen[id])
 		if o.Reason == "" {
 			state, _ := truth(id)
 			o.Reason = untrue(s, state)
@@ -108,7 +108,7 @@ func judge(
 }
 
 // reasonOf says why a node failed by what BOS shows of it; empty if it did not.
-func reasonOf(s step, session bos.Session, c *bos.Component, seen *sighting) string {
+func reasonOf(session bos.Session, c *bos.Component, seen *sighting) string {
 	switch {
 	case c == nil && session.Status.Error != nil && *session.Status.Error != "":
 		return "the session failed: " + *session.Status.Error
