@@ -34,7 +34,8 @@ func (p *program) serve() *cobra.Command {
 			return serveUntilDone(c.Context(), cfg, app.Options{Log: log, Level: level, Version: version.String()})
 		},
 	}
-	cfg.Bind(c.Flags(), config.GroupLog, config.GroupListen, config.GroupAPI, config.GroupEmbedded, config.GroupCluster, config.GroupSnapshots, config.GroupEtcd,
+	cfg.Bind(c.Flags(), config.GroupLog, config.GroupListen, config.GroupAPI, config.GroupAuth, config.GroupLimits, config.GroupAudit,
+		config.GroupEmbedded, config.GroupCluster, config.GroupSnapshots, config.GroupEtcd,
 		config.GroupOperators, config.GroupServices, config.GroupSimulate, config.GroupSite)
 	return c
 }

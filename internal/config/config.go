@@ -55,13 +55,23 @@ type Config struct {
 	ShutdownTimeout, ReadHeaderTimeout, ReadTimeout, WriteTimeout, IdleTimeout time.Duration
 	// MaxHeaderBytes bounds a request's line and header together.
 	MaxHeaderBytes int
+	// TLSCertFile and TLSKeyFile are PEM files of the server; "" is none, and
+	// connections are not encrypted. They, and ClientCAFile, may be replaced
+	// while the process runs.
+	TLSCertFile, TLSKeyFile string
+	// ClientCAFile is a PEM file of the CAs of client certificates.
+	ClientCAFile string
 
 	// Prefix and ProxyPath begin with a slash and don't end with one; ProxyPath
 	// may be "".
 	Prefix, ProxyPath string
-	// Auth is None, or "" while nobody has decided: then only this host may be
-	// listened on.
-	Auth string
+	// Auth is AuthJWT, AuthMTLS or both with a comma, or None; "" while nobody
+	// has decided: then only this host may be listened on. See Authenticates.
+	Auth   string
+	Access Access
+	Limits Limits
+	// Audit is the file that gets the audit trail, AuditStdout or None.
+	Audit string
 
 	// DataDir holds the embedded store; it is not used with EtcdEndpoints.
 	DataDir string
@@ -143,6 +153,10 @@ func Default() *Config {
 		MaxHeaderBytes: 4 << 20,
 
 		Prefix: "/apis/bos",
+
+		Access: defaultAccess(),
+		Limits: defaultLimits(),
+		Audit:  None,
 
 		DataDir:   "./bos-data",
 		Snapshots: Snapshots{Every: 24 * time.Hour, Keep: 7},

@@ -43,6 +43,7 @@ func (c *Config) Load(environ []string) (warnings []string, err error) {
 		}
 	}
 	l.unknownVariables()
+	l.secretFlags()
 	return l.warnings, errors.Join(l.faults...)
 }
 
@@ -98,6 +99,18 @@ func (l *loader) set(s *setting, text, source, where string) {
 	l.warnings = append(l.warnings, err.Error()+"; this command does not use it")
 }
 
+// secretFlags warns of secrets in the arguments, which everybody on the host can
+// see.
+func (l *loader) secretFlags() {
+	for _, s := range l.rows {
+		if s.isSecret() && l.c.byFlag(s.name) {
+			l.warnings = append(l.warnings, fmt.Sprintf(
+				"--%s holds a secret, and others on this host can see arguments; set it in the environment (%s) or in a file (--%s)",
+				s.name, s.env()[0], fileSetting))
+		}
+	}
+}
+
 // unknownVariables warns of variables that look like settings.
 func (l *loader) unknownVariables() {
 	known := map[string]bool{}
@@ -123,7 +136,7 @@ func (l *loader) unknownVariables() {
 // variablesOfClient are settings of the command bos, which people have in their
 // environment when they start a bosd.
 func variablesOfClient() []string {
-	return []string{envPrefix + "URL", envPrefix + "TENANT", envPrefix + "FORMAT"}
+	return []string{envPrefix + "URL", envPrefix + "TENANT", envPrefix + "FORMAT", envPrefix + "CERT_FILE", envPrefix + "KEY_FILE"}
 }
 
 // serviceLinks matches the variables by which Kubernetes tells every container

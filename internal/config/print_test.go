@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -33,6 +34,9 @@ read-timeout: 1m # default
 write-timeout: 5m # default
 idle-timeout: 1m30s # file
 max-header-bytes: 4194304 # default
+tls-cert-file: "" # default
+tls-key-file: "" # default
+client-ca-file: "" # default
 
 # API
 prefix: /apis/bos # default
@@ -136,6 +140,7 @@ func TestWrittenIsReadBack(t *testing.T) {
 			// Settings that need each other; one bad part is enough to see that.
 			c.EtcdEndpoints, c.EtcdUsername, c.EtcdPassword = nil, "", ""
 			c.S3AccessKey, c.S3SecretKey, c.Listen, c.DataDir = "", "", "[::1]:0", "d"
+			c.Auth, c.Access.Issuers, c.Access.Keys, c.Access.KeysMaxAge = None, nil, nil, 24*time.Hour
 		}
 		if err := c.Validate(); err != nil {
 			r.Fatalf("%v", err)

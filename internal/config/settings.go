@@ -22,6 +22,12 @@ const (
 	GroupListen
 	// GroupAPI is the API that is served there.
 	GroupAPI
+	// GroupAuth is who may use the API.
+	GroupAuth
+	// GroupLimits is how much clients may take of it.
+	GroupLimits
+	// GroupAudit is where it is written down who has changed what.
+	GroupAudit
 	// GroupEmbedded is the store in this process.
 	GroupEmbedded
 	// GroupCluster makes that store one of several.
@@ -66,6 +72,12 @@ func (g Group) title() string {
 		return "HTTP server"
 	case GroupAPI:
 		return "API"
+	case GroupAuth:
+		return "Who may use the API"
+	case GroupLimits:
+		return "Limits of the API"
+	case GroupAudit:
+		return "Audit trail"
 	case GroupEmbedded:
 		return "Embedded store"
 	case GroupCluster:
@@ -123,7 +135,8 @@ func (c *Config) settings() []*setting {
 			{groupAlways, fileSetting, "YAML `file` with settings", text(&c.File), nil, nil},
 			{GroupLog, "log-format", "`format` of the log, text or json", text(&c.LogFormat), nil, oneOf(&c.LogFormat, FormatText, FormatJSON)},
 		},
-		c.serverSettings(), c.embeddedSettings(), c.storeSettings(), c.serviceSettings(), c.siteSettings(),
+		c.serverSettings(), c.accessSettings(), c.limitSettings(), c.auditSettings(),
+		c.embeddedSettings(), c.storeSettings(), c.serviceSettings(), c.siteSettings(),
 	)
 }
 
@@ -143,10 +156,14 @@ func (c *Config) serverSettings() []*setting {
 			duration(&c.IdleTimeout), nil, within(&c.IdleTimeout, minTimeout, maxTimeout)},
 		{GroupListen, "max-header-bytes", "largest `size` of a request's line and header together",
 			integer(&c.MaxHeaderBytes), nil, within(&c.MaxHeaderBytes, minHeader, maxHeader)},
+		{GroupListen, "tls-cert-file", "PEM `file` of the server's certificate; with it connections are encrypted; read anew when it changes",
+			text(&c.TLSCertFile), nil, c.checkServerCert},
+		{GroupListen, "tls-key-file", "PEM `file` of the key of that certificate", text(&c.TLSKeyFile), nil, c.checkServerKey},
+		{GroupListen, "client-ca-file", "PEM `file` of the CAs of client certificates", text(&c.ClientCAFile), nil, c.checkClientCA},
 		{GroupAPI, "prefix", "`path` under which the API is served beside the root", path(&c.Prefix), nil, c.checkPrefix},
 		{GroupAPI, "proxy-path", "`path` that is put in front of links for requests that came through a proxy",
 			path(&c.ProxyPath), []string{"PROXY_PATH"}, checkPath(&c.ProxyPath)},
-		{GroupAPI, "auth", "`kind` of authentication: none lets everybody in who reaches the address; it must be said beyond this host",
+		{GroupAPI, "auth", "`kind` of authentication: jwt (bearer tokens), mtls (client certificates), both with a comma, or none, which lets everybody in who reaches the address; it must be said beyond this host",
 			text(&c.Auth), nil, c.checkAuth},
 	}
 }

@@ -62,7 +62,7 @@ func (c *Config) checkListen() error {
 	}
 	if c.uses(GroupAPI) && c.Auth == "" && !c.Loopback() {
 		return fmt.Errorf("%q can be reached from other hosts, and everybody there could command all nodes; "+
-			"say --auth none (BOS_AUTH) if that is meant, or listen on this host only, such as 127.0.0.1:9000", c.Listen)
+			"say --auth none (BOS_AUTH) if that is meant, jwt or mtls if not, or listen on this host only, such as 127.0.0.1:9000", c.Listen)
 	}
 	return nil
 }
@@ -80,13 +80,6 @@ func (c *Config) checkPrefix() error {
 		return errors.New("it needs a path such as /apis/bos")
 	}
 	return checkPath(&c.Prefix)()
-}
-
-func (c *Config) checkAuth() error {
-	if c.Auth != "" && c.Auth != None {
-		return fmt.Errorf("%.100q is not known; this version has none only", c.Auth)
-	}
-	return nil
 }
 
 func (c *Config) checkDataDir() error {

@@ -52,7 +52,7 @@ func TestValidateServer(t *testing.T) {
 		{"port name", func(c *Config) { c.Listen = "localhost:http" }, `listen: "http" is not a port from 0 to 65535`},
 		{"port too large", func(c *Config) { c.Listen = "localhost:65536" }, `listen: "65536" is not a port`},
 		{"no host", func(c *Config) { c.Listen = "a b:1" }, `listen: "a b" is neither an address nor the name of a host`},
-		{"auth", func(c *Config) { c.Auth = "oidc" }, `auth: "oidc" is not known; this version has none only`},
+		{"auth", func(c *Config) { c.Auth = "oidc" }, `auth: "oidc" is none of jwt, mtls; none stands alone`},
 		{"prefix", func(c *Config) { c.Prefix = "" }, "prefix: it needs a path such as /apis/bos"},
 		{"prefix upwards", func(c *Config) { c.Prefix = "/apis/.." }, "prefix: \"/apis/..\" is not a path"},
 		{"prefix with a query", func(c *Config) { c.Prefix = "/apis?x" }, "prefix: "},
