@@ -94,18 +94,21 @@ func (r *Rates) Refusal(who string, wait time.Duration) error {
 }
 
 // Client names the client of a connection by its address: of IPv6 by its
-// network of 64 bits, since a host may choose what follows. It reports whether
-// the address is this host's own.
+// network of 64 bits, since a host may choose what follows. An address of this
+// host's own is local and has no name.
 func Client(remote string) (client string, local bool) {
 	at, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return remote, false
 	}
 	addr := at.Addr().Unmap()
-	if addr.Is6() && !addr.IsLoopback() {
+	if addr.IsLoopback() {
+		return "", true
+	}
+	if addr.Is6() {
 		if network, err := addr.WithZone("").Prefix(64); err == nil {
 			return network.String(), false
 		}
 	}
-	return addr.String(), addr.IsLoopback()
+	return addr.String(), false
 }

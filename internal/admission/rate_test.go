@@ -119,7 +119,7 @@ func TestRatesConcurrently(t *testing.T) {
 func TestClient(t *testing.T) {
 	for remote, want := range map[string]string{
 		"192.0.2.1:1234": "192.0.2.1", "[::ffff:192.0.2.1]:1": "192.0.2.1",
-		"127.0.0.6:1": "127.0.0.6 local", "[::1]:1": "::1 local", "[::ffff:127.0.0.1]:1": "127.0.0.1 local",
+		"127.0.0.6:1": " local", "[::1]:1": " local", "[::ffff:127.0.0.1]:1": " local",
 		"[2001:db8:1:2:3:4:5:6]:1": "2001:db8:1:2::/64", "[2001:db8:1:2::9]:1": "2001:db8:1:2::/64", "[fe80::1%eth0]:1": "fe80::/64",
 		"pipe": "pipe", "@": "@",
 	} {

@@ -73,6 +73,15 @@ type Config struct {
 	ProxyPath string
 	// Metrics serves /metrics; nil serves none.
 	Metrics http.Handler
+	// Access is nil where everybody may do everything.
+	Access Access
+	// Limits bound what clients can take.
+	Limits Limits
+	// Trail takes what was changed by whom; nil is none.
+	Trail Trail
+	// Refused is told of each request that is refused for its rate or for the
+	// requests at the same moment, for metrics; nil tells nobody.
+	Refused func(limit string)
 	// Log takes failures inside, warnings about templates, and requests at level
 	// debug; nil logs nothing.
 	Log *slog.Logger
@@ -97,6 +106,10 @@ type server struct {
 	log       *slog.Logger
 	now       func() time.Time
 	observe   func(operation string, status int, took time.Duration)
+	access    Access
+	limits    Limits
+	trail     Trail
+	refused   func(limit string)
 
 	front  *front.Front
 	routes *router
@@ -111,6 +124,7 @@ func New(cfg Config) (http.Handler, error) {
 	s := &server{
 		store: cfg.Store, view: cfg.View, clock: cfg.Clock, images: cfg.Images, tenants: cfg.Tenants,
 		prefix: cfg.Prefix, proxyPath: cfg.ProxyPath, metrics: cfg.Metrics, log: cfg.Log, now: cfg.Now, observe: cfg.Observe,
+		access: cfg.Access, limits: cfg.Limits, trail: cfg.Trail, refused: cfg.Refused,
 	}
 	if s.store == nil || s.view == nil || s.clock == nil || s.images == nil {
 		return nil, errors.New("the API needs a store, a view, a clock and somebody to ask about images")
@@ -133,12 +147,22 @@ func New(cfg Config) (http.Handler, error) {
 	if s.observe == nil {
 		s.observe = func(string, int, time.Duration) {}
 	}
+	if s.refused == nil {
+		s.refused = func(string) {}
+	}
+	s.bodies.most = cfg.Limits.BodiesBytes
+	if s.bodies.most == 0 {
+		s.bodies.most = mostHeld
+	}
 	var err error
 	if s.front, err = front.Load(document); err != nil {
 		return nil, fmt.Errorf("load the API's document: %w", err)
 	}
 	if s.routes, err = newRouter(s.front, s.handlers()); err != nil {
 		return nil, fmt.Errorf("route the API's document: %w", err)
+	}
+	if err = s.limits.apply(s.routes.endpoints); err != nil {
+		return nil, err
 	}
 	if s.outer, err = coded(http.HandlerFunc(s.answer)); err != nil {
 		return nil, err

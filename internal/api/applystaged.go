@@ -4,6 +4,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"bos/internal/bos"
 )
@@ -39,6 +40,10 @@ func (s *server) applyStaged(x *exchange) error {
 	if err := decode(x.body, &body); err != nil {
 		return err
 	}
+	if err := s.limits.checkItems(len(body.Xnames)); err != nil {
+		return err
+	}
+	x.about(body.Xnames...)
 	if err := s.sync(x.ctx()); err != nil {
 		return err
 	}
@@ -72,6 +77,7 @@ func (s *server) applyStaged(x *exchange) error {
 		}
 		answer.add(id, next)
 	}
+	x.about(slices.Concat(answer.Succeeded, answer.Failed)...)
 	return x.json(http.StatusOK, answer)
 }
 

@@ -33,10 +33,11 @@ func (s *server) putComponents(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	ids, docs, err := byID(x.body)
+	ids, docs, err := s.byID(x.body)
 	if err != nil {
 		return err
 	}
+	x.about(ids...)
 	for _, id := range ids {
 		if !mayTouch(within, id) {
 			return noComponent(id)
@@ -68,9 +69,12 @@ func (s *server) put(x *exchange, ids []string, docs map[string]bos.Component) (
 
 // byID reads a list of components: their ids in order, each once, and for each
 // the last that was sent.
-func byID(body []byte) ([]string, map[string]bos.Component, error) {
+func (s *server) byID(body []byte) ([]string, map[string]bos.Component, error) {
 	var sent []bos.Component
 	if err := decode(body, &sent); err != nil {
+		return nil, nil, err
+	}
+	if err := s.limits.checkItems(len(sent)); err != nil {
 		return nil, nil, err
 	}
 	ids := make([]string, 0, len(sent))
@@ -134,7 +138,7 @@ func (s *server) patchComponents(x *exchange) error {
 	}
 	skip, _ := x.params.Bool("skip_bad_ids")
 	if bytes.HasPrefix(bytes.TrimLeft(x.body, " \t\r\n"), []byte("[")) {
-		ids, patches, err := byID(x.body)
+		ids, patches, err := s.byID(x.body)
 		if err != nil {
 			return err
 		}
@@ -161,6 +165,7 @@ func (s *server) patchComponents(x *exchange) error {
 // not the tenant's, is refused before anything is written, or left out.
 func (s *server) patchListed(x *exchange, ids []string, within bos.Set, skip bool, patchOf func(id string) bos.Component) error {
 	w := s.writer(x.tenant)
+	x.about(ids...)
 	now, err := s.update(x.ctx(), ids, func(id string, old, before *bos.Record) (*bos.Record, error) {
 		switch {
 		case old != nil && mayTouch(within, id):
@@ -185,6 +190,7 @@ func (s *server) patchSelected(x *exchange, session string, within bos.Set, patc
 	for i, n := range selected {
 		ids[i] = n.ID()
 	}
+	x.about(ids...)
 	w := s.writer(x.tenant)
 	now, err := s.update(x.ctx(), ids, func(_ string, old, _ *bos.Record) (*bos.Record, error) {
 		if old == nil || old.Component.Session.Value() != session {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bos/internal/api/front"
+	"bos/internal/auth"
 	"bos/internal/bos"
 )
 
@@ -25,6 +26,18 @@ type exchange struct {
 	body []byte
 	// prefixed says that the path had the prefix.
 	prefixed bool
+
+	// operation is nil until the request is routed; target is the one thing that
+	// its path names, or "". identity is nil for somebody who did not say.
+	operation *front.Operation
+	target    string
+	identity  *auth.Identity
+	// For the audit trail: the request was let in, or was denied and why; what
+	// it changed; its id.
+	admitted  bool
+	denied    string
+	resources []string
+	requestID string
 }
 
 func (x *exchange) ctx() context.Context { return x.r.Context() }
@@ -70,6 +83,9 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request) {
 	operation, err := s.serveSafely(x)
 	whole := err == nil || s.problem(x, err)
 	took := time.Since(began)
+	if s.audited(x) {
+		s.writeTrail(x, began, took)
+	}
 	s.observe(operation, x.w.status, took)
 	s.log.DebugContext(r.Context(), "request", slog.String("operation", operation), slog.String("method", r.Method),
 		slog.Int("status", x.w.status), slog.Duration("took", took))
@@ -95,6 +111,9 @@ func (s *server) serveSafely(x *exchange) (operation string, err error) {
 // serve routes a request, has it checked in the order of the contract (path and
 // method, parameters, content type, body) and lets the operation answer.
 func (s *server) serve(x *exchange) (operation string, err error) {
+	if err := s.limits.checkHeader(x.r); err != nil {
+		return "", err
+	}
 	var path string
 	path, x.prefixed = s.cutPrefix(x.r.URL.EscapedPath())
 	n, values := s.routes.find(path)
@@ -111,19 +130,49 @@ func (s *server) serve(x *exchange) (operation string, err error) {
 		}
 		return "", bos.Errorf(bos.CodeMethodNotAllowed, "this path takes %s", n.allow)
 	}
+	return e.operation.ID, s.perform(x, e, values)
+}
+
+// perform lets a request in, has it checked and lets the operation answer.
+// Whether somebody may make it comes before everything that costs something.
+func (s *server) perform(x *exchange, e *endpoint, path map[string]string) (err error) {
 	o := e.operation
-	if x.params, err = o.Params(values, x.r.URL.RawQuery, x.r.Header); err != nil {
-		return o.ID, err
+	x.operation = o
+	for _, value := range path {
+		x.target = value
+	}
+	if s.trail != nil {
+		x.name()
+	}
+	if gate := s.limits.Requests; gate != nil && !probe(o.ID) {
+		if err := gate.Enter(); err != nil {
+			s.refused(limitRequests)
+			return err
+		}
+		defer gate.Leave()
+	}
+	if err := s.admit(x, o); err != nil {
+		return err
+	}
+	if x.params, err = o.Params(path, x.r.URL.RawQuery, x.r.Header); err != nil {
+		return err
 	}
 	x.tenant = x.params.Tenant()
+	if err := s.permit(x, o, nil); err != nil {
+		return err
+	}
+	x.admitted = true
 	var release func()
-	x.body, release, err = s.bodies.take(x.w.ResponseWriter, x.r, o)
+	x.body, release, err = s.bodies.take(x.w.ResponseWriter, x.r, e, s.limits.ReadTimeout)
 	defer release()
 	if err != nil {
-		return o.ID, err
+		return err
 	}
-	if err := e.handle(x); err != nil {
-		return o.ID, fmt.Errorf("%s: %w", o.ID, err)
+	if err := s.permitBody(x, o); err != nil {
+		return err
 	}
-	return o.ID, nil
+	if err := e.within(x); err != nil {
+		return fmt.Errorf("%s: %w", o.ID, err)
+	}
+	return nil
 }

@@ -4,7 +4,9 @@ package api
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 
 	"bos/internal/bos"
 	"bos/internal/store"
@@ -22,6 +24,13 @@ func (s *server) getOptions(x *exchange) error {
 func (s *server) patchOptions(x *exchange) error {
 	var written bos.Options
 	var unknown map[string]json.RawMessage
+	if s.trail != nil {
+		var sent map[string]json.RawMessage
+		if err := decode(x.body, &sent); err != nil {
+			return err
+		}
+		x.about(slices.Sorted(maps.Keys(sent))...)
+	}
 	revision, err := store.Update[bos.Options]{
 		Key:    store.KeyOptions,
 		Decode: func(kv store.KV) (bos.Options, error) { return bos.DecodeOptions(kv.Value) },

@@ -33,6 +33,8 @@ const (
 	titleTooLarge     = "Request Entity Too Large"
 	titleMedia        = "Unsupported Media Type"
 	titleTooMany      = "Too Many Requests"
+	titleTooSlow      = "Request Timeout"
+	titleHeader       = "Request Header Fields Too Large"
 	titleInternal     = "Internal Server Error"
 	titleUnavailable  = "Service Unavailable"
 )
@@ -74,6 +76,10 @@ func statusOf(code bos.Code) (int, string) {
 		return http.StatusUnsupportedMediaType, titleMedia
 	case bos.CodeTooMany:
 		return http.StatusTooManyRequests, titleTooMany
+	case bos.CodeTooSlow:
+		return http.StatusRequestTimeout, titleTooSlow
+	case bos.CodeHeaderTooLarge:
+		return http.StatusRequestHeaderFieldsTooLarge, titleHeader
 	case bos.CodeUnavailable:
 		return http.StatusServiceUnavailable, titleUnavailable
 	case bos.CodeInternal:
@@ -123,6 +129,7 @@ func (s *server) problem(x *exchange, err error) bool {
 	if x.w.status != 0 {
 		return false
 	}
+	x.retryAfter(err)
 	body, err := json.Marshal(d)
 	if err != nil {
 		// Three texts and a number always have a form in JSON.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"bos/internal/api/front"
 )
@@ -20,12 +21,18 @@ type handler func(x *exchange) error
 type endpoint struct {
 	operation *front.Operation
 	handle    handler
+	// maxBody is the size in bytes of the largest body that is taken; timeout
+	// bounds the work on a request, 0 does not.
+	maxBody int64
+	timeout time.Duration
 }
 
 // router finds the endpoint of a path and a method: a tree of path segments,
 // made once from the document.
 type router struct {
 	root *node
+	// endpoints are those of all operations, by operationId.
+	endpoints map[string]*endpoint
 }
 
 // node is a place in the tree: what may follow, and the methods of the path
@@ -35,7 +42,7 @@ type node struct {
 	param    *node
 	// name is what the parameter is called whose value leads here.
 	name    string
-	methods map[string]endpoint
+	methods map[string]*endpoint
 	// allow is the header Allow for this path.
 	allow string
 }
@@ -43,7 +50,7 @@ type node struct {
 // newRouter makes a router of all operations of the document; each needs a
 // handler, and no handler may be left over.
 func newRouter(f *front.Front, handlers map[string]handler) (*router, error) {
-	r := &router{root: &node{}}
+	r := &router{root: &node{}, endpoints: map[string]*endpoint{}}
 	all := f.Operations()
 	if len(all) != len(handlers) {
 		return nil, fmt.Errorf("there are %d operations and %d handlers", len(all), len(handlers))
@@ -58,7 +65,9 @@ func newRouter(f *front.Front, handlers map[string]handler) (*router, error) {
 		if err != nil {
 			return nil, fmt.Errorf("path %s: %w", operation.Path, err)
 		}
-		n.answer(endpoint{operation, handle})
+		e := &endpoint{operation: operation, handle: handle}
+		r.endpoints[operation.ID] = e
+		n.answer(e)
 	}
 	return r, nil
 }
@@ -105,9 +114,9 @@ func (n *node) grow(template []string) (*node, error) {
 
 // answer adds a method to a path. Whoever can be read can be read without the
 // body too.
-func (n *node) answer(e endpoint) {
+func (n *node) answer(e *endpoint) {
 	if n.methods == nil {
-		n.methods = map[string]endpoint{}
+		n.methods = map[string]*endpoint{}
 	}
 	n.methods[e.operation.Method] = e
 	if e.operation.Method == http.MethodGet {

@@ -49,6 +49,8 @@ func (s *server) deleteSessions(x *exchange) error {
 	now := s.now()
 	passes := func(session *bos.Session) bool { return filter.Match(session, now) }
 	var last int64
+	var deleted []string
+	defer func() { x.about(deleted...) }()
 	for _, rec := range s.view.Sessions(x.tenant) {
 		if rec.Session.Tenant != x.tenant || !passes(&rec.Session) {
 			continue
@@ -56,6 +58,9 @@ func (s *server) deleteSessions(x *exchange) error {
 		revision, err := s.removeSession(x.ctx(), rec.Session.Key(), passes)
 		if err != nil && !bos.IsNotFound(err) {
 			return err
+		}
+		if err == nil {
+			deleted = append(deleted, rec.Session.Name)
 		}
 		last = max(last, revision)
 	}

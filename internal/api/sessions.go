@@ -126,6 +126,7 @@ func (s *server) createSession(x *exchange) error {
 		return err
 	}
 	key := rec.Session.Key()
+	x.about(key.Name)
 	revision, err := s.store.Commit(x.ctx(), store.Txn{Ops: []store.Op{
 		{Key: store.SessionKey(key), Value: data, Expect: store.Absent},
 	}})

@@ -28,7 +28,7 @@ func (o *Operation) Body(contentType string, raw []byte) ([]byte, error) {
 		return nil, bos.Errorf(bos.CodeUnsupportedMedia, "header Content-Type: must be application/json or application/*+json")
 	}
 	if int64(len(raw)) > o.maxBody {
-		return nil, o.TooLarge()
+		return nil, TooLarge(o.maxBody, int64(len(raw)))
 	}
 	body := bytes.TrimPrefix(raw, []byte(byteOrderMark))
 	c := checker{scanner: scanner{b: body}}
@@ -38,9 +38,13 @@ func (o *Operation) Body(contentType string, raw []byte) ([]byte, error) {
 	return o.secondLook(body)
 }
 
-// TooLarge is the error of a body that is larger than the operation takes.
-func (o *Operation) TooLarge() error {
-	return bos.Errorf(bos.CodeTooLarge, "request body: must have at most %s", size(o.maxBody))
+// TooLarge is the error of a body that is larger than the most that is taken;
+// sent is its size in bytes, 0 if that is not known.
+func TooLarge(most, sent int64) error {
+	if sent == 0 {
+		return bos.Errorf(bos.CodeTooLarge, "request body: must have at most %s, and has more", size(most))
+	}
+	return bos.Errorf(bos.CodeTooLarge, "request body: must have at most %s, not %s", size(most), size(sent))
 }
 
 // secondLook finds out what was not right at the first check of a body: it may

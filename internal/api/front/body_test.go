@@ -109,7 +109,7 @@ func TestBodyTooLarge(t *testing.T) {
 	space := strings.Repeat(" ", int(o.MaxBody())-len(`{"a":1}`))
 	accepts(t, o, space+`{"a":1}`)
 	_, err := o.Body("application/json", []byte(space+`{"a":1} `))
-	if message := wantCode(t, err, bos.CodeTooLarge); message != "request body: must have at most 1 MiB" {
+	if message := wantCode(t, err, bos.CodeTooLarge); message != "request body: must have at most 1 MiB, not 1048577 bytes" {
 		t.Error(message)
 	}
 }
