@@ -114,6 +114,9 @@ type server struct {
 	front  *front.Front
 	routes *router
 	bodies bodyBudget
+	// buffers hold answers on their way out, decoders read components.
+	buffers  buffers
+	decoders decoders
 	// outer is what a request meets first; it hands it on to answer.
 	outer http.Handler
 }

@@ -4,7 +4,6 @@ package api
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 
 	"bos/internal/bos"
@@ -26,7 +25,10 @@ func (s *server) listComponents(x *exchange) error {
 	if err := s.sync(x.ctx()); err != nil {
 		return err
 	}
-	x.nodes(s.view.Components(componentFilter(x, within)))
+	list, tag := s.view.ComponentsAt(componentFilter(x, within))
+	if !x.unchanged(tag) {
+		s.nodes(x, list)
+	}
 	return nil
 }
 
@@ -72,11 +74,13 @@ func (s *server) getComponent(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	n, ok := s.view.Node(id)
+	n, tag, ok := s.view.NodeAt(id)
 	if !ok {
 		return noComponent(id)
 	}
-	x.bytes(http.StatusOK, contentTypeJSON, n.JSON)
+	if !x.unchanged(tag) {
+		s.node(x, n)
+	}
 	return nil
 }
 

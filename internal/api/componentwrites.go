@@ -18,7 +18,7 @@ func (s *server) putComponent(x *exchange) error {
 		return err
 	}
 	var doc bos.Component
-	if err := decode(x.body, &doc); err != nil {
+	if err := s.decoders.decode(x.body, &doc); err != nil {
 		return err
 	}
 	now, err := s.put(x, []string{id}, map[string]bos.Component{id: doc})
@@ -71,7 +71,7 @@ func (s *server) put(x *exchange, ids []string, docs map[string]bos.Component) (
 // the last that was sent.
 func (s *server) byID(body []byte) ([]string, map[string]bos.Component, error) {
 	var sent []bos.Component
-	if err := decode(body, &sent); err != nil {
+	if err := s.decoders.decode(body, &sent); err != nil {
 		return nil, nil, err
 	}
 	if err := s.limits.checkItems(len(sent)); err != nil {
@@ -95,7 +95,7 @@ func (s *server) patchComponent(x *exchange) error {
 		return err
 	}
 	var patch bos.Component
-	if err := decode(x.body, &patch); err != nil {
+	if err := s.decoders.decode(x.body, &patch); err != nil {
 		return err
 	}
 	w := s.writer(x.tenant)
@@ -151,7 +151,7 @@ func (s *server) patchComponents(x *exchange) error {
 			Session string `json:"session"`
 		} `json:"filters"`
 	}
-	if err := decode(x.body, &update); err != nil {
+	if err := s.decoders.decode(x.body, &update); err != nil {
 		return err
 	}
 	if session := update.Filters.Session; session != "" {

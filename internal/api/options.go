@@ -16,7 +16,11 @@ func (s *server) getOptions(x *exchange) error {
 	if err := s.sync(x.ctx()); err != nil {
 		return err
 	}
-	return x.json(http.StatusOK, s.view.Options())
+	options, tag := s.view.OptionsAt()
+	if x.unchanged(tag) {
+		return nil
+	}
+	return x.json(http.StatusOK, options)
 }
 
 // patchOptions changes options, all that were sent or none. Options that nobody

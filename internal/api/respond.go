@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"bos/internal/view"
 )
@@ -45,10 +46,10 @@ func (x *exchange) none() { x.w.WriteHeader(http.StatusNoContent) }
 
 // nodes answers with a list of components, joined from what the view has
 // encoded.
-func (x *exchange) nodes(list []*view.Node) {
+func (s *server) nodes(x *exchange, list []*view.Node) {
 	length := len("[]") + max(0, len(list)-1)
 	for _, n := range list {
-		length += len(n.JSON)
+		length += n.Size()
 	}
 	x.w.Header().Set("Content-Type", contentTypeJSON)
 	x.w.Header().Set("Content-Length", strconv.Itoa(length))
@@ -56,18 +57,56 @@ func (x *exchange) nodes(list []*view.Node) {
 	if x.r.Method == http.MethodHead {
 		return
 	}
-	out := bufio.NewWriterSize(&x.w, streamBuffer)
-	_ = out.WriteByte('[')
+	out := s.buffers.get()
+	defer s.buffers.put(out)
+	*out = append(*out, '[')
 	for i, n := range list {
 		if i > 0 {
-			_ = out.WriteByte(',')
+			*out = append(*out, ',')
 		}
-		if _, err := out.Write(n.JSON); err != nil {
-			return
+		*out = n.AppendJSON(*out)
+		if len(*out) >= streamBuffer {
+			if _, err := x.w.Write(*out); err != nil {
+				return
+			}
+			*out = (*out)[:0]
 		}
 	}
-	_ = out.WriteByte(']')
-	_ = out.Flush()
+	*out = append(*out, ']')
+	_, _ = x.w.Write(*out)
+}
+
+// node answers with one component.
+func (s *server) node(x *exchange, n *view.Node) {
+	out := s.buffers.get()
+	defer s.buffers.put(out)
+	*out = n.AppendJSON(*out)
+	x.bytes(http.StatusOK, contentTypeJSON, *out)
+}
+
+// buffers are reused from one answer to the next. The garbage collector takes
+// those that nobody needs.
+type buffers struct {
+	pool sync.Pool
+}
+
+// maxBuffer is the size in bytes of the largest buffer that is kept.
+const maxBuffer = 4 * streamBuffer
+
+// get returns an empty buffer.
+func (b *buffers) get() *[]byte {
+	if buf, ok := b.pool.Get().(*[]byte); ok {
+		*buf = (*buf)[:0]
+		return buf
+	}
+	return new([]byte)
+}
+
+// put takes a buffer back; nothing may use its bytes any more.
+func (b *buffers) put(buf *[]byte) {
+	if cap(*buf) <= maxBuffer {
+		b.pool.Put(buf)
+	}
 }
 
 // list answers with a list whose items are encoded one after the other, so that

@@ -10,6 +10,7 @@ import (
 
 	"bos/internal/bos"
 	"bos/internal/store"
+	"bos/internal/view"
 )
 
 // The fixed beginnings of what is said of templates that are refused.
@@ -28,30 +29,34 @@ func noTemplate(key bos.TemplateKey) error {
 }
 
 // template returns the template of a request, no older than the request.
-func (s *server) template(x *exchange) (*bos.Template, error) {
+func (s *server) template(x *exchange) (*bos.Template, view.Tag, error) {
 	if err := s.sync(x.ctx()); err != nil {
-		return nil, err
+		return nil, view.Tag{}, err
 	}
-	rec, ok := s.view.Template(templateKey(x))
+	rec, tag, ok := s.view.TemplateAt(templateKey(x))
 	if !ok {
-		return nil, noTemplate(templateKey(x))
+		return nil, tag, noTemplate(templateKey(x))
 	}
-	return &rec.Template, nil
+	return &rec.Template, tag, nil
 }
 
 func (s *server) listTemplates(x *exchange) error {
 	if err := s.sync(x.ctx()); err != nil {
 		return err
 	}
-	return list(x, s.view.Templates(x.tenant), func(dst []byte, rec *bos.TemplateRecord) ([]byte, error) {
+	templates, tag := s.view.TemplatesAt(x.tenant)
+	if x.unchanged(tag) {
+		return nil
+	}
+	return list(x, templates, func(dst []byte, rec *bos.TemplateRecord) ([]byte, error) {
 		data, err := json.Marshal(rec.Template)
 		return append(dst, data...), err
 	})
 }
 
 func (s *server) getTemplate(x *exchange) error {
-	t, err := s.template(x)
-	if err != nil {
+	t, tag, err := s.template(x)
+	if err != nil || x.unchanged(tag) {
 		return err
 	}
 	return x.json(http.StatusOK, t)
@@ -129,7 +134,7 @@ func (s *server) deleteTemplate(x *exchange) error {
 
 // validateTemplate answers with a text, whether the template can be used or not.
 func (s *server) validateTemplate(x *exchange) error {
-	t, err := s.template(x)
+	t, _, err := s.template(x)
 	if err != nil {
 		return err
 	}

@@ -318,25 +318,41 @@ func (d *decoder) escaped(texts Texts) string {
 // printable ASCII, or is a quotation mark or a backslash. It looks at eight
 // bytes at a time.
 func plainLength(b []byte) int {
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		if s := special(binary.LittleEndian.Uint64(b[i:])); s != 0 {
+			return i + bits.TrailingZeros64(s)/8
+		}
+	}
+	for ; i < len(b) && isPlain(b[i]); i++ {
+	}
+	return i
+}
+
+// plainPrefix is plainLength for a string.
+func plainPrefix(s string) int {
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		if s := special(w); s != 0 {
+			return i + bits.TrailingZeros64(s)/8
+		}
+	}
+	for ; i < len(s) && isPlain(s[i]); i++ {
+	}
+	return i
+}
+
+func isPlain(c byte) bool { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' }
+
+// special returns the high bit of each of eight bytes that is not plain, and
+// maybe of some after the first such one.
+func special(w uint64) uint64 {
 	const (
 		ones = 0x0101010101010101
 		high = 0x8080808080808080
 	)
-	i := 0
-	for ; i+8 <= len(b); i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		quote, slash := w^ones*'"', w^ones*'\\'
-		// The high bit of each byte that is special, and maybe of some after the
-		// first such one.
-		special := (w | (w - ones*0x20) | (quote - ones) | (slash - ones)) & high
-		if special != 0 {
-			return i + bits.TrailingZeros64(special)/8
-		}
-	}
-	for ; i < len(b); i++ {
-		if c := b[i]; c < 0x20 || c >= 0x80 || c == '"' || c == '\\' {
-			return i
-		}
-	}
-	return i
+	quote, slash := w^ones*'"', w^ones*'\\'
+	return (w | (w - ones*0x20) | (quote - ones) | (slash - ones)) & high
 }

@@ -16,6 +16,16 @@ func (c Component) MarshalJSON() ([]byte, error) {
 // status. Answers to PUT and PATCH look like this.
 func (c *Component) AppendJSON(dst []byte) []byte { return c.appendJSON(dst, false) }
 
+// AppendViewMarked is AppendView that also appends to marks where in dst the
+// parts begin and end that come again in other components or, the id, never do:
+// each object of boot artifacts and the value of the id. What is between two
+// marks is one part.
+func (c *Component) AppendViewMarked(dst []byte, marks []int) ([]byte, []int) {
+	o := object{dst: append(dst, '{'), marks: marks, marked: true}
+	c.appendMembers(&o, true)
+	return append(o.dst, '}'), o.marks
+}
+
 // AppendView appends the component as GET shows it: status.status is added to
 // what is stored, and a component without a status shows an empty phase and an
 // empty override.
@@ -23,6 +33,11 @@ func (c *Component) AppendView(dst []byte) []byte { return c.appendJSON(dst, tru
 
 func (c *Component) appendJSON(dst []byte, view bool) []byte {
 	o := object{dst: append(dst, '{')}
+	c.appendMembers(&o, view)
+	return append(o.dst, '}')
+}
+
+func (c *Component) appendMembers(o *object, view bool) {
 	if s, ok := c.ActualState.Get(); ok {
 		o.begin("actual_state")
 		o.artifacts(s.BootArtifacts)
@@ -47,7 +62,10 @@ func (c *Component) appendJSON(dst []byte, view bool) []byte {
 		o.number("power_on_attempts", s.PowerOnAttempts)
 		o.end()
 	}
-	o.text("id", Some(c.ID))
+	o.key("id")
+	o.mark()
+	o.dst = appendString(o.dst, c.ID)
+	o.mark()
 	if s, ok := c.LastAction.Get(); ok {
 		o.begin("last_action")
 		o.lastAction(s)
@@ -63,8 +81,7 @@ func (c *Component) appendJSON(dst []byte, view bool) []byte {
 		o.text("session", s.Session)
 		o.end()
 	}
-	c.appendStatus(&o, view)
-	return append(o.dst, '}')
+	c.appendStatus(o, view)
 }
 
 // AppendJSON appends the record as it is stored, for [DecodeRecord].
@@ -143,6 +160,15 @@ func (c *Component) appendStatus(o *object, view bool) {
 type object struct {
 	dst  []byte
 	some bool // whether the current object has a member
+	// marks are places in dst; nothing is noted unless marked is set.
+	marks  []int
+	marked bool
+}
+
+func (o *object) mark() {
+	if o.marked {
+		o.marks = append(o.marks, len(o.dst))
+	}
 }
 
 func (o *object) key(name string) {
@@ -212,11 +238,15 @@ func (o *object) artifacts(v Opt[BootArtifacts]) {
 	if !v.set {
 		return
 	}
-	o.begin("boot_artifacts")
+	o.key("boot_artifacts")
+	o.mark()
+	o.dst = append(o.dst, '{')
+	o.some = false
 	o.text("initrd", v.value.Initrd)
 	o.text("kernel", v.value.Kernel)
 	o.text("kernel_parameters", v.value.KernelParameters)
 	o.end()
+	o.mark()
 }
 
 // appendString appends s as a JSON string (RFC 8259, section 7). Bytes that
@@ -226,11 +256,10 @@ func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= 0x20 && c < utf8.RuneSelf && c != '"' && c != '\\' {
-			i++
-			continue
+		if i += plainPrefix(s[i:]); i == len(s) {
+			break
 		}
+		c := s[i]
 		if c >= utf8.RuneSelf {
 			r, n := utf8.DecodeRuneInString(s[i:])
 			if r != utf8.RuneError || n > 1 {

@@ -283,7 +283,7 @@ func (f *fixture) wait(d time.Duration) {
 func (f *fixture) dump() string {
 	var b strings.Builder
 	for _, n := range f.view.Components(view.Filter{}) {
-		fmt.Fprintf(&b, "%s %s\n   sealed %+v\n   %v\n", n.Status, n.JSON, n.Record.Sealed, f.world.of(n.ID()))
+		fmt.Fprintf(&b, "%s %s\n   sealed %+v\n   %v\n", n.Status, n.AppendJSON(nil), n.Record.Sealed, f.world.of(n.ID()))
 	}
 	return b.String()
 }

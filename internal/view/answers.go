@@ -19,8 +19,19 @@ func (v *View) visit(n int) { v.visits.Add(int64(n)) }
 func (v *View) Node(id string) (*Node, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	n, ok := v.nodes.byID[id]
-	return n, ok
+	n := v.nodes.get(id)
+	return n, n != nil
+}
+
+// NodeAt is Node that also returns the tag of the component.
+func (v *View) NodeAt(id string) (*Node, Tag, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	n := v.nodes.get(id)
+	if n == nil {
+		return nil, Tag{}, false
+	}
+	return n, v.tag(n.Record.Revision), true
 }
 
 // Record returns the record of one component, or nil.
@@ -45,7 +56,7 @@ func (v *View) Records(list []string) []*bos.Record {
 	v.visit(len(list))
 	out := make([]*bos.Record, 0, len(list))
 	for _, id := range list {
-		if n, ok := v.nodes.byID[id]; ok {
+		if n := v.nodes.get(id); n != nil {
 			out = append(out, n.Record)
 		}
 	}
@@ -59,7 +70,7 @@ func (v *View) SessionsOf(list []string) []bos.SessionKey {
 	defer v.mu.RUnlock()
 	out := make([]bos.SessionKey, len(list))
 	for i, id := range list {
-		out[i] = sessionOf(v.nodes.byID[id])
+		out[i] = sessionOf(v.nodes.get(id))
 	}
 	return out
 }
@@ -70,9 +81,9 @@ func (v *View) InStatus(statuses ...bos.StatusName) []string {
 	defer v.mu.RUnlock()
 	var out []string
 	for _, s := range statuses {
-		for id := range v.nodes.byStatus[s] {
-			if _, on := v.nodes.enabled[id]; on {
-				out = append(out, id)
+		for at := range v.nodes.byStatus[s] {
+			if at.node.Record.Component.Enabled.Value() {
+				out = append(out, at.node.ID())
 			}
 		}
 	}
@@ -84,8 +95,8 @@ func (v *View) EnabledIDs() []string {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	out := make([]string, 0, len(v.nodes.enabled))
-	for id := range v.nodes.enabled {
-		out = append(out, id)
+	for s := range v.nodes.enabled {
+		out = append(out, s.node.ID())
 	}
 	return out
 }
@@ -110,12 +121,12 @@ func (v *View) Driven(key bos.SessionKey) (active []*bos.Record, staged int) {
 	set := v.nodes.bySession[key]
 	v.visit(len(set) + len(v.nodes.byStage[key]))
 	active = make([]*bos.Record, 0, len(set))
-	for id := range set {
-		active = append(active, v.nodes.byID[id].Record)
+	for s := range set {
+		active = append(active, s.node.Record)
 	}
 	slices.SortFunc(active, func(a, b *bos.Record) int { return strings.Compare(a.Component.ID, b.Component.ID) })
-	for id := range v.nodes.byStage[key] {
-		if v.nodes.byID[id].Record.AwaitedStage() == key {
+	for s := range v.nodes.byStage[key] {
+		if s.node.Record.AwaitedStage() == key {
 			staged++
 		}
 	}

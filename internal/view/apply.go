@@ -12,25 +12,57 @@ import (
 	"bos/internal/store"
 )
 
+// change is an event of which what takes time was done before the lock is taken.
+type change struct {
+	store.Event
+	// node is a component that was read, fault why it could not be.
+	node  *Node
+	fault error
+}
+
+// prepare reads the components among some events; only the goroutine that feeds
+// the view may call it.
+func (v *View) prepare(events []store.Event) []change {
+	out := make([]change, len(events))
+	for i, event := range events {
+		out[i] = change{Event: event}
+		if id, ok := strings.CutPrefix(event.Key, store.PrefixComponents); ok && !event.Deleted {
+			out[i].node, out[i].fault = v.read(id, event.KV)
+		}
+	}
+	return out
+}
+
+// read makes a node of a component.
+func (v *View) read(id string, kv store.KV) (*Node, error) {
+	// Only this goroutine changes the nodes.
+	old := v.nodes.get(id)
+	rec, err := store.DecodeRecord(kv, id, v.encoder.texts.bytes)
+	if err != nil {
+		return nil, err
+	}
+	return v.encoder.node(rec, old), nil
+}
+
 // apply takes note of one document; the lock is held. A document that can't be
 // read is reported, and counts as if it were not there.
-func (v *View) apply(event store.Event) {
-	delete(v.skipped, event.Key)
-	err := v.dispatch(event)
+func (v *View) apply(c change) {
+	delete(v.skipped, c.Key)
+	err := v.dispatch(c)
 	if err == nil {
 		return
 	}
-	v.skipped[event.Key] = event.Revision
+	v.skipped[c.Key] = c.Revision
 	v.log.Warn("a document in the store can't be read and is skipped",
-		slog.String("key", event.Key), slog.Int64("revision", event.Revision), slog.Any("error", err))
-	event.Deleted = true
-	_ = v.dispatch(event)
+		slog.String("key", c.Key), slog.Int64("revision", c.Revision), slog.Any("error", err))
+	c.Deleted, c.node, c.fault = true, nil, nil
+	_ = v.dispatch(c)
 }
 
-func (v *View) dispatch(event store.Event) error {
-	key := event.Key
+func (v *View) dispatch(c change) error {
+	key, event := c.Key, c.Event
 	if id, ok := strings.CutPrefix(key, store.PrefixComponents); ok {
-		return v.applyNode(id, event)
+		return v.applyNode(id, c)
 	}
 	if rest, ok := strings.CutPrefix(key, store.PrefixSessions); ok {
 		return v.applySession(rest, event)
@@ -67,22 +99,14 @@ func (v *View) dispatch(event store.Event) error {
 	return nil
 }
 
-func (v *View) applyNode(id string, event store.Event) error {
-	var next *Node
-	if !event.Deleted {
-		if known := v.nodes.byID[id]; known != nil {
-			id = known.ID()
-		}
-		rec, err := store.DecodeRecord(event.KV, id, v.intern.bytes)
-		if err != nil {
-			return err
-		}
-		next = &Node{Record: rec, Status: rec.Component.StatusNow()}
-		next.JSON = rec.Component.AppendView(make([]byte, 0, 1024))
+func (v *View) applyNode(id string, c change) error {
+	if c.fault != nil {
+		return c.fault
 	}
-	old := v.nodes.put(id, next)
+	old := v.nodes.put(id, c.node)
+	v.changed.components = max(v.changed.components, c.Revision)
 	for f := range v.feeds {
-		f.node(id, old, next)
+		f.node(id, old, c.node)
 	}
 	return nil
 }
@@ -92,6 +116,7 @@ func (v *View) applySession(rest string, event store.Event) error {
 	if !ok {
 		return errNoTenantKey
 	}
+	v.changed.sessions = max(v.changed.sessions, event.Revision)
 	if old, ok := v.sessions.get(key); ok {
 		delete(v.byUID, old.Sealed.UID)
 		v.inState[old.Session.Status.Status].drop(key)
@@ -124,6 +149,7 @@ func (v *View) applyTemplate(rest string, event store.Event) error {
 	if !ok {
 		return errNoTenantKey
 	}
+	v.changed.templates = max(v.changed.templates, event.Revision)
 	if event.Deleted {
 		v.templates.drop(key)
 		return nil
@@ -153,6 +179,8 @@ func (v *View) applyStatus(rest string, event store.Event) error {
 }
 
 func (v *View) applyPlan(rest string, event store.Event) error {
+	// What a session is set up on is a part of the session.
+	v.changed.sessions = max(v.changed.sessions, event.Revision)
 	uid, number, _ := strings.Cut(rest, "/")
 	n, err := strconv.Atoi(number)
 	if err != nil {
@@ -170,7 +198,7 @@ func (v *View) applyPlan(rest string, event store.Event) error {
 		return err
 	}
 	for i := range chunk.Nodes {
-		if known := v.nodes.byID[chunk.Nodes[i].ID]; known != nil {
+		if known := v.nodes.get(chunk.Nodes[i].ID); known != nil {
 			chunk.Nodes[i].ID = known.ID()
 		}
 	}
@@ -190,7 +218,7 @@ func (v *View) applyToken(token string, event store.Event) error {
 	if err != nil {
 		return err
 	}
-	v.intern.artifacts(&t.BootArtifacts)
+	v.encoder.texts.artifacts(&t.BootArtifacts)
 	v.tokens[token] = t
 	return nil
 }
@@ -205,7 +233,7 @@ func (v *View) applyAttempt(id string, event store.Event) error {
 			return err
 		}
 		for i, node := range a.Nodes {
-			if known := v.nodes.byID[node]; known != nil {
+			if known := v.nodes.get(node); known != nil {
 				a.Nodes[i] = known.ID()
 			}
 		}
@@ -218,6 +246,7 @@ func (v *View) applyAttempt(id string, event store.Event) error {
 }
 
 func (v *View) applyOptions(event store.Event) error {
+	v.changed.options = max(v.changed.options, event.Revision)
 	options := bos.DefaultOptions()
 	if !event.Deleted {
 		var err error
@@ -230,51 +259,4 @@ func (v *View) applyOptions(event store.Event) error {
 		f.option()
 	}
 	return nil
-}
-
-// interner keeps one copy of texts that many components share: artifacts,
-// configurations, sessions, times.
-type interner struct {
-	texts map[string]string
-}
-
-// maxInterned bounds the interner; when it is full it begins anew.
-const maxInterned = 1 << 14
-
-func (n *interner) text(s string) string {
-	if one, ok := n.texts[s]; ok {
-		return one
-	}
-	return n.keep(s)
-}
-
-// bytes implements [bos.Texts].
-func (n *interner) bytes(b []byte) string {
-	if one, ok := n.texts[string(b)]; ok {
-		return one
-	}
-	return n.keep(string(b))
-}
-
-func (n *interner) keep(s string) string {
-	if s == "" {
-		return ""
-	}
-	if n.texts == nil || len(n.texts) >= maxInterned {
-		n.texts = make(map[string]string)
-	}
-	n.texts[s] = s
-	return s
-}
-
-func (n *interner) opt(o *bos.Opt[string]) {
-	if s, ok := o.Get(); ok {
-		*o = bos.Some(n.text(s))
-	}
-}
-
-func (n *interner) artifacts(a *bos.BootArtifacts) {
-	n.opt(&a.Kernel)
-	n.opt(&a.KernelParameters)
-	n.opt(&a.Initrd)
 }

@@ -73,9 +73,10 @@ func (v *View) follow(ctx context.Context, s store.Engine, reload bool) error {
 	v.waiters.watching(w)
 	defer v.waiters.watching(nil)
 	for batch := range w.C() {
+		changes := v.prepare(batch.Events)
 		v.mu.Lock()
-		for _, event := range batch.Events {
-			v.apply(event)
+		for _, c := range changes {
+			v.apply(c)
 		}
 		v.revision = max(v.revision, batch.Revision)
 		v.mu.Unlock()
@@ -87,12 +88,17 @@ func (v *View) follow(ctx context.Context, s store.Engine, reload bool) error {
 	return errors.New("the watch ended")
 }
 
-// load replaces everything.
+// load replaces everything. Until that is done answers come from what there was.
 func (v *View) load(kvs []store.KV, revision int64) {
+	events := make([]store.Event, len(kvs))
+	for i, kv := range kvs {
+		events[i] = store.Event{KV: kv}
+	}
+	changes := v.prepare(events)
 	v.mu.Lock()
 	v.reset()
-	for _, kv := range kvs {
-		v.apply(store.Event{KV: kv})
+	for _, c := range changes {
+		v.apply(c)
 	}
 	v.revision = revision
 	for f := range v.feeds {

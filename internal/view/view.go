@@ -8,6 +8,7 @@ package view
 
 import (
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -44,8 +45,13 @@ type View struct {
 
 	waiters waiters
 	feeds   map[*Feed]struct{}
-	intern  interner
 	rounds  rounds
+	// changed are the revisions at which something of a kind last changed, epoch
+	// tells this reading of the store from any other.
+	changed changed
+	epoch   uint64
+	// encoder belongs to the goroutine that feeds the view.
+	encoder encoder
 }
 
 // New returns a view that knows nothing yet; [View.Run] feeds it. It keeps the
@@ -69,6 +75,8 @@ func (v *View) reset() {
 	v.attempts = map[string]*bos.Attempt{}
 	v.options = bos.DefaultOptions()
 	v.skipped = map[string]int64{}
+	v.changed = changed{}
+	v.epoch = rand.Uint64()
 }
 
 // Ready is closed once the view has read the store for the first time.

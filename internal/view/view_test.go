@@ -462,7 +462,7 @@ func TestAnswersShareTexts(t *testing.T) {
 		t.Error("two nodes keep their own copies of the same kernel parameters")
 	}
 	n, _ := f.view.Node("x1")
-	if !json.Valid(n.JSON) {
-		t.Errorf("%s", n.JSON)
+	if shown := n.AppendJSON(nil); !json.Valid(shown) {
+		t.Errorf("%s", shown)
 	}
 }

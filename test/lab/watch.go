@@ -119,7 +119,7 @@ func (l *Lab) Dump() string {
 			break
 		}
 		at, _ := l.Site.Node(n.ID())
-		fmt.Fprintf(&b, "%s %s\n  sealed %+v", n.Status, n.JSON, n.Record.Sealed)
+		fmt.Fprintf(&b, "%s %s\n  sealed %+v", n.Status, n.AppendJSON(nil), n.Record.Sealed)
 		if w := n.Record.Sealed.Wait; w != nil {
 			fmt.Fprintf(&b, " wait %+v", *w)
 		}
