@@ -167,9 +167,14 @@ func TestPowerOnAway(t *testing.T) {
 	if in.NoCFS = true; len(decide.PowerOn(in).Batches) != 1 {
 		t.Error("waits for a service that the site does not have")
 	}
-	in.Away, in.Probe = nil, true
-	if plan := decide.PowerOn(in); len(plan.Batches) != 1 || len(plan.Batches[0].Nodes) != 1 {
+	in.Away, in.Probes = nil, map[string]bool{"bss": true}
+	if plan := decide.PowerOn(in); len(plan.Batches) != 1 || len(plan.Batches[0].Nodes) != 1 || !slices.Equal(plan.Probed, []string{"bss"}) || plan.Due["b"] == 0 {
 		t.Errorf("a probe is more than one node: %+v", plan)
+	}
+	// A trial of a service is nothing to those who don't need it.
+	in.Probes = map[string]bool{"ims": true}
+	if plan := decide.PowerOn(in); len(plan.Batches) != 1 || len(plan.Batches[0].Nodes) != 2 || plan.Probed != nil {
+		t.Errorf("kept back from a service that they don't need: %+v", plan)
 	}
 }
 
@@ -191,7 +196,11 @@ func TestPowerOnGroups(t *testing.T) {
 		nodes = append(nodes, decide.PowerNode{Record: &n.rec, Power: off, InHSM: true})
 	}
 	in := decide.PowerInput{Options: bos.DefaultOptions(), BatchSize: 10, Nodes: nodes}
-	b := decide.PowerOn(in).Batches[0]
+	plan := decide.PowerOn(in)
+	if len(plan.Batches) != 2 || !slices.Equal(plan.Batches[0].Nodes, []string{"x5"}) {
+		t.Fatalf("nodes that need no IMS wait with those that do: %+v", plan.Batches)
+	}
+	b := plan.Batches[1]
 	names := func(groups [][]string) string {
 		var out []string
 		for _, g := range groups {
@@ -209,10 +218,10 @@ func TestPowerOnGroups(t *testing.T) {
 	for _, g := range b.Images {
 		images = append(images, append([]string{g.ImageID}, g.Nodes...))
 	}
-	if got := names(boots); got != "x1+x2 x3 x5" {
+	if got := names(boots); got != "x1+x2 x3" {
 		t.Errorf("boots %s", got)
 	}
-	if got := names(configs); got != "x1+x3+x5 x2" {
+	if got := names(configs); got != "x1+x3 x2" {
 		t.Errorf("configs %s", got)
 	}
 	if got := names(images); got != "a+x1+x2 b+x3" {
@@ -249,7 +258,10 @@ func TestPowerOff(t *testing.T) {
 // is commanded who must not be.
 func TestPowerPlansAreSound(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		in := decide.PowerInput{Now: now, Options: bos.DefaultOptions(), BatchSize: rapid.IntRange(1, 4).Draw(t, "batch"), Probe: rapid.Bool().Draw(t, "probe")}
+		in := decide.PowerInput{Now: now, Options: bos.DefaultOptions(), BatchSize: rapid.IntRange(1, 4).Draw(t, "batch")}
+		if rapid.Bool().Draw(t, "probe") {
+			in.Probes = map[string]bool{rapid.SampledFrom([]string{"hsm", "bss", "ims"}).Draw(t, "probes"): true}
+		}
 		if rapid.Bool().Draw(t, "away") {
 			in.Away = decide.Services{"pcs": {Service: "pcs", Next: now + 1}}
 		}
@@ -280,7 +292,8 @@ func TestPowerPlansAreSound(t *testing.T) {
 				for _, id := range b.Nodes {
 					take(id)
 					n := byID[id]
-					if !n.Record.Component.Enabled.Value() || !n.InHSM || n.Open || b.Action == bos.ActionPoweringOn && !n.Power.Off() || in.Away != nil {
+					if !n.Record.Component.Enabled.Value() || !n.InHSM || n.Open || in.Away != nil ||
+						b.Action == bos.ActionPoweringOn && !n.Power.Off() || b.Action == bos.ActionPoweringOffForcefully && n.Power.Off() {
 						t.Fatalf("%s %s must not be commanded", b.Action, id)
 					}
 				}
@@ -291,6 +304,9 @@ func TestPowerPlansAreSound(t *testing.T) {
 				if b.Action == bos.ActionPoweringOn && inGroups != len(b.Nodes) {
 					t.Fatalf("%d of %d nodes are in boot groups", inGroups, len(b.Nodes))
 				}
+			}
+			if in.Probes["hsm"] && len(seen) > 1 {
+				t.Fatalf("%d nodes try hsm", len(seen))
 			}
 			for _, g := range plan.GiveUps {
 				take(g.ID)

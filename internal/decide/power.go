@@ -20,9 +20,9 @@ type PowerInput struct {
 	NoCFS, NoIMS bool
 	// Away are the services that the operator must call and can't.
 	Away Services
-	// Probe says that a service was away and may have come back: only one node
-	// is tried.
-	Probe bool
+	// Probes are services that were away and may have come back: only one node
+	// that needs them is tried.
+	Probes map[string]bool
 	// BatchSize is how many nodes one command may name.
 	BatchSize int
 	Nodes     []PowerNode
@@ -31,7 +31,7 @@ type PowerInput struct {
 // PowerNode is a component whose turn it may be.
 type PowerNode struct {
 	Record *bos.Record
-	// Power is a present look at its power (for power-on only).
+	// Power is a present look at its power (not for a graceful power-off).
 	Power Power
 	// InHSM says that HSM knows the node.
 	InHSM bool
@@ -43,13 +43,14 @@ type PowerNode struct {
 }
 
 // Candidates returns the components whose turn it would be if the services said
-// what has to be so: about these, and no others, they must be asked.
-func (in PowerInput) Candidates(decision func(PowerInput) PowerPlan) []string {
-	in.Probe, in.BatchSize = false, len(in.Nodes)
+// what has to be so, and their power was in a certain state: about these, and
+// no others, they must be asked.
+func (in PowerInput) Candidates(decision func(PowerInput) PowerPlan, power string) []string {
+	in.Probes, in.BatchSize = nil, len(in.Nodes)
 	nodes := make([]PowerNode, len(in.Nodes))
 	for i, n := range in.Nodes {
 		n.InHSM, n.Reserved = true, false
-		n.Power = Power{Seen: true, Found: true, State: "off"}
+		n.Power = Power{Seen: true, Found: true, State: power}
 		nodes[i] = n
 	}
 	in.Nodes = nodes
@@ -74,6 +75,8 @@ type PowerPlan struct {
 	Holds []HoldNode
 	// Due says for components that are left alone when to look again.
 	Due map[string]bos.Instant
+	// Probed are the services that the batches try.
+	Probed []string
 }
 
 // GiveUp marks a component as failed. Text is empty if the error of its last
@@ -165,12 +168,15 @@ func PowerOffGraceful(in PowerInput) PowerPlan {
 }
 
 // PowerOffForceful decides which nodes are cut off: those that were asked to
-// shut down, or cut off, longer than max_power_off_wait_time ago.
+// shut down, or cut off, longer than max_power_off_wait_time ago and are not
+// off. Others may have gone off unseen while PCS was away.
 func PowerOffForceful(in PowerInput) PowerPlan {
 	plan, _ := in.pick(bos.ActionPoweringOffForcefully, RolePowerOffForceful, needsOfPowerOff,
 		func(n *PowerNode) (bool, bos.Instant) {
-			due := n.Record.Sealed.ActionAt.Add(in.Options.MaxPowerOffWait())
-			return due <= in.Now, due
+			if due := n.Record.Sealed.ActionAt.Add(in.Options.MaxPowerOffWait()); due > in.Now {
+				return false, due
+			}
+			return !n.Power.Off(), 0
 		})
 	return plan
 }
@@ -234,17 +240,56 @@ func (in *PowerInput) pick(
 		due = append(due, n)
 	}
 	slices.SortFunc(due, func(a, b *PowerNode) int { return xname.Compare(a.Record.Component.ID, b.Record.Component.ID) })
-	if in.Probe && len(due) > 1 {
-		due = due[:1]
-	}
-	ids := make([]string, len(due))
-	for i, n := range due {
-		ids[i] = n.Record.Component.ID
-	}
-	for _, batch := range batches(ids, in.BatchSize) {
+	due = in.probe(&plan, due, needs)
+	for _, batch := range in.batches(due) {
 		plan.Batches = append(plan.Batches, PowerBatch{Action: action, Nodes: batch})
 	}
 	return plan, due
+}
+
+// probePause is how soon the nodes are looked at again that are kept back while
+// another one finds out whether a service has come back.
+const probePause = time.Second
+
+// probe keeps back all nodes but one that need a service which may have come
+// back.
+func (in *PowerInput) probe(plan *PowerPlan, due []*PowerNode, needs func(*PowerNode) []string) []*PowerNode {
+	if len(in.Probes) == 0 {
+		return due
+	}
+	var out []*PowerNode
+	for _, n := range due {
+		back := false
+		var tries []string
+		for _, service := range needs(n) {
+			if !in.Probes[service] {
+				continue
+			}
+			back = back || slices.Contains(plan.Probed, service)
+			tries = append(tries, service)
+		}
+		if back {
+			plan.Due[n.Record.Component.ID] = in.Now.Add(probePause)
+			continue
+		}
+		plan.Probed = append(plan.Probed, tries...)
+		out = append(out, n)
+	}
+	return out
+}
+
+// batches cuts nodes into batches. Those that need IMS come last and by
+// themselves, so that they alone wait for it.
+func (in *PowerInput) batches(due []*PowerNode) [][]string {
+	var plain, image []string
+	for _, n := range due {
+		if id := n.Record.Component.ID; !in.NoIMS && projected(n.Record.Component.DesiredArtifacts()) {
+			image = append(image, id)
+		} else {
+			plain = append(plain, id)
+		}
+	}
+	return append(batches(plain, in.BatchSize), batches(image, in.BatchSize)...)
 }
 
 // reserved returns when a node that is locked or reserved is looked at again; 0

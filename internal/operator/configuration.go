@@ -4,7 +4,8 @@ package operator
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"time"
 
 	"bos/internal/bos"
 	"bos/internal/decide"
@@ -63,7 +64,45 @@ func (o *configurationOperator) lead(ctx context.Context, l store.Leadership) er
 
 // pass tells CFS about the nodes for which it has another configuration.
 func (t *configurationTerm) pass(ctx context.Context, ids []string) (map[string]bos.Instant, error) {
-	now := t.Clock.Now()
+	nodes, groups := t.decide(ids)
+	due := map[string]bos.Instant{}
+	if len(groups) == 0 {
+		return due, nil
+	}
+	// What others wrote before must be seen before CFS is told: it is told what
+	// the nodes are to have now.
+	begun := time.Now()
+	if err := t.View.Sync(ctx, t.Store); err != nil {
+		return due, fmt.Errorf("catch up with the store: %w", err)
+	}
+	nodes, groups = t.decide(ids)
+	on := true
+	for _, g := range groups {
+		if away, isAway := t.away(); isAway {
+			if err := t.await(ctx, nodes, g.Nodes, away, due); err != nil {
+				return due, err
+			}
+			continue
+		}
+		change := cfs.Change{
+			DesiredConfig: &g.Configuration, Enabled: &on, Tags: map[string]string{"bos_session": g.Session},
+		}
+		r := t.CFS.Patches().Bisect(ctx, g.Nodes, func(ctx context.Context, part []string) error {
+			if !t.l.Alive() {
+				return errNotLeading
+			}
+			return t.CFS.Patch(call.SendBefore(ctx, begun.Add(maxRecordAge)), part, change, "")
+		})
+		if err := t.note(ctx, nodes, r, due); err != nil {
+			return due, err
+		}
+	}
+	return due, nil
+}
+
+// decide decides which nodes CFS is to be told about, and has those looked at
+// of which that is not known.
+func (t *configurationTerm) decide(ids []string) ([]decide.StatusNode, []decide.ConfigGroup) {
 	nodes := t.nodes(ids)
 	groups, look := decide.Configuration(nodes, t.View.Options().BatchSize(maxConfigurationBatch))
 	needs := make([]observe.Need, len(look))
@@ -71,24 +110,26 @@ func (t *configurationTerm) pass(ctx context.Context, ids []string) (map[string]
 		needs[i] = observe.Need{ID: rec.Component.ID, Since: rec.Revision}
 	}
 	t.Config.Ask(decide.RoleConfiguration, needs)
-	due := map[string]bos.Instant{}
-	on := true
-	for _, g := range groups {
-		if away, _ := t.gates.now(now); len(away) > 0 {
-			t.later(due, g.Nodes, away[decide.ServiceCFS].Next)
-			continue
-		}
-		change := cfs.Change{
-			DesiredConfig: &g.Configuration, Enabled: &on, Tags: map[string]string{"bos_session": g.Session},
-		}
-		r := t.CFS.Patches().Bisect(ctx, g.Nodes, func(ctx context.Context, part []string) error {
-			return t.CFS.Patch(ctx, part, change)
-		})
-		if err := t.note(ctx, nodes, r, due); err != nil {
-			return due, err
-		}
+	return nodes, groups
+}
+
+// away reports whether CFS must not be told anything yet.
+func (t *configurationTerm) away() (decide.Away, bool) {
+	shut, _ := t.gates.now(t.Clock.Now())
+	away, isAway := shut[decide.ServiceCFS]
+	return away, isAway
+}
+
+// await has nodes wait for CFS.
+func (t *configurationTerm) await(
+	ctx context.Context, nodes []decide.StatusNode, ids []string, away decide.Away, due map[string]bos.Instant,
+) error {
+	waits := map[string]bos.Wait{}
+	t.later(due, ids, away.Next)
+	for _, id := range ids {
+		waits[id] = bos.Wait{By: decide.RoleConfiguration, On: away.Service, Due: away.Next, Text: away.Text}
 	}
-	return due, nil
+	return t.write(ctx, nodes, waits)
 }
 
 // nodes gathers those of some components that are configuring, but those that
@@ -148,19 +189,18 @@ func (t *configurationTerm) note(ctx context.Context, nodes []decide.StatusNode,
 		due[id] = next
 		waits[id] = bos.Wait{By: decide.RoleConfiguration, On: decide.ServiceCFS, Due: next, Text: bos.UserText(refusal)}
 	}
+	if err := t.write(ctx, nodes, waits); err != nil {
+		return err
+	}
 	switch {
 	case call.IsAway(r.Away):
-		away := t.gates.failed(key, r.Away)
-		t.later(due, r.Untried, away.Next)
-		for _, id := range r.Untried {
-			waits[id] = bos.Wait{By: decide.RoleConfiguration, On: decide.ServiceCFS, Due: away.Next, Text: away.Text}
-		}
-	case r.Away != nil && !errors.Is(r.Away, context.Canceled):
+		return t.await(ctx, nodes, r.Untried, t.gates.failed(key, r.Away), due)
+	case r.Away != nil:
 		t.later(due, r.Untried, now.Add(firstBackoff))
 	default:
 		t.later(due, r.Untried, now)
 	}
-	return t.write(ctx, nodes, waits)
+	return nil
 }
 
 func (t *configurationTerm) later(due map[string]bos.Instant, ids []string, at bos.Instant) {

@@ -39,6 +39,8 @@ type gate struct {
 	away     decide.Away
 	since    time.Time
 	failures int
+	// trying says that a command is finding out whether the service is back.
+	trying bool
 }
 
 func newGates(c *clock.Clock) *gates { return &gates{clock: c, shut: map[gateKey]*gate{}} }
@@ -55,6 +57,7 @@ func (g *gates) failed(key gateKey, err error) decide.Away {
 	}
 	pause := min(maxBackoff, firstBackoff<<min(s.failures, 10))
 	s.failures++
+	s.trying = false
 	s.away = decide.Away{
 		Service: key.service,
 		Text:    observe.AwayText(key.service, s.since, err),
@@ -83,20 +86,49 @@ func (g *gates) retry(service string) {
 	}
 }
 
-// now returns the services that must not be called yet, and whether one that
-// was away is to be tried with one node.
-func (g *gates) now(at bos.Instant) (away decide.Services, probe bool) {
+// now returns the services that must not be called yet, and those that were
+// away and may be tried again. Questions need no trial: they are asked once for
+// all nodes.
+func (g *gates) now(at bos.Instant) (away decide.Services, probes map[string]bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	away = decide.Services{}
+	away, probes = decide.Services{}, map[string]bool{}
 	for key, s := range g.shut {
-		if s.away.Next > at {
-			away[key.service] = s.away
-		} else {
-			probe = true
+		switch {
+		case s.trying || s.away.Next > at:
+			next := s.away
+			next.Next = max(next.Next, at.Add(firstBackoff))
+			away[key.service] = next
+		case key.write:
+			probes[key.service] = true
 		}
 	}
-	return away, probe
+	return away, probes
+}
+
+// trying notes that a command is on its way that tries services.
+func (g *gates) trying(services []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, service := range services {
+		if s := g.shut[gateKey{service, true}]; s != nil {
+			s.trying = true
+		}
+	}
+}
+
+// tried notes that the command is over. What it has not found out, another one
+// may; it reports whether there is such a thing.
+func (g *gates) tried(services []string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	open := false
+	for _, service := range services {
+		if s := g.shut[gateKey{service, true}]; s != nil && s.trying {
+			s.trying, open = false, true
+		}
+	}
+	return open
 }
 
 // recoveries tells operators when a service answers again.

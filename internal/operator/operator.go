@@ -58,14 +58,14 @@ type BSS interface {
 // CFS is what operators ask of the configuration framework.
 type CFS interface {
 	Components(ctx context.Context, ids []string) (map[string]cfs.Component, error)
-	Patch(ctx context.Context, ids []string, change cfs.Change) error
+	Patch(ctx context.Context, ids []string, change cfs.Change, attempt string) error
 	// Patches says how many nodes one change may name.
 	Patches() *call.Sizer
 }
 
 // Tagger marks an IMS image.
 type Tagger interface {
-	Tag(ctx context.Context, id, key, value string) error
+	Tag(ctx context.Context, id, key, value, attempt string) error
 }
 
 // Tenants says which nodes a tenant has, freshly asked.

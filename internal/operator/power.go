@@ -37,6 +37,8 @@ type powerOperator struct {
 	action   bos.Action
 	role     string
 	statuses []bos.StatusName
+	// power is the state in which a node is due; "" if it does not matter.
+	power    string
 	batch    int
 	decision func(decide.PowerInput) decide.PowerPlan
 }
@@ -45,13 +47,13 @@ func newPowerOperator(d *Deps, action bos.Action) *powerOperator {
 	o := &powerOperator{Deps: d, action: action, batch: maxOffBatch}
 	switch action {
 	case bos.ActionPoweringOn:
-		o.role, o.decision, o.batch = decide.RolePowerOn, decide.PowerOn, maxOnBatch
+		o.role, o.decision, o.batch, o.power = decide.RolePowerOn, decide.PowerOn, maxOnBatch, pcs.StateOff
 		o.statuses = []bos.StatusName{bos.StatusPowerOnPending}
 	case bos.ActionPoweringOffGracefully:
 		o.role, o.decision = decide.RolePowerOffGraceful, decide.PowerOffGraceful
 		o.statuses = []bos.StatusName{bos.StatusPowerOffPending}
 	case bos.ActionPoweringOffForcefully:
-		o.role, o.decision = decide.RolePowerOffForceful, decide.PowerOffForceful
+		o.role, o.decision, o.power = decide.RolePowerOffForceful, decide.PowerOffForceful, pcs.StateOn
 		o.statuses = []bos.StatusName{bos.StatusPowerOffGracefullyCalled, bos.StatusPowerOffForcefullyCalled}
 	case bos.ActionSessionSetup, bos.ActionApplyStaged, bos.ActionNewlyDiscovered, bos.ActionActualStateCleanup:
 	}
@@ -140,15 +142,7 @@ func (t *powerTerm) pass(ctx context.Context, ids []string) (map[string]bos.Inst
 	if len(in.Nodes) == 0 {
 		return nil, nil
 	}
-	if in.Probe && t.underWay() {
-		// That finds out whether the service answers again.
-		due := make(map[string]bos.Instant, len(ids))
-		for _, id := range ids {
-			due[id] = in.Now.Add(firstBackoff)
-		}
-		return due, nil
-	}
-	candidates := in.Candidates(t.decision)
+	candidates := in.Candidates(t.decision, t.power)
 	guessed := t.look(ctx, &in, candidates)
 	plan := t.decision(in)
 	if guessed {
@@ -162,8 +156,9 @@ func (t *powerTerm) pass(ctx context.Context, ids []string) (map[string]bos.Inst
 		return nil, err
 	}
 	revisions := revisionsOf(in.Nodes)
+	t.gates.trying(plan.Probed)
 	for _, b := range plan.Batches {
-		t.start(b, revisions)
+		t.start(b, revisions, plan.Probed)
 	}
 	return plan.Due, nil
 }
@@ -174,7 +169,7 @@ func (t *powerTerm) input(ids []string) decide.PowerInput {
 	in := decide.PowerInput{
 		Now: now, Options: opts, NoCFS: t.CFS == nil, NoIMS: t.IMS == nil, BatchSize: t.batchSize(),
 	}
-	in.Away, in.Probe = t.gates.now(now)
+	in.Away, in.Probes = t.gates.now(now)
 	for _, rec := range t.View.Records(ids) {
 		if !rec.Component.Enabled.Value() || !t.concerns(rec.Component.StatusNow()) {
 			continue
@@ -203,7 +198,7 @@ func (t *powerTerm) look(ctx context.Context, in *decide.PowerInput, candidates 
 	known, err := t.HSM.Query(ctx, candidates, false)
 	guessed = !t.answered(in, decide.ServiceHSM, err)
 	var power map[string]pcs.Power
-	if t.action == bos.ActionPoweringOn {
+	if t.power != "" {
 		power, err = t.PCS.PowerStatus(ctx, candidates)
 		guessed = !t.answered(in, decide.ServicePCS, err) || guessed
 	}
@@ -213,7 +208,7 @@ func (t *powerTerm) look(ctx context.Context, in *decide.PowerInput, candidates 
 		id := n.Record.Component.ID
 		if guessed || !wanted.Has(id) {
 			// What was not asked must not be what it waits for.
-			n.InHSM, n.Power = true, decide.Power{Seen: true, Found: true, State: pcs.StateOff}
+			n.InHSM, n.Power = true, decide.Power{Seen: true, Found: true, State: t.power}
 			continue
 		}
 		_, n.InHSM = known[call.Canonical(id)]
@@ -292,13 +287,19 @@ func (t *powerTerm) hold(ctx context.Context, in decide.PowerInput, list []decid
 	return err
 }
 
-// start carries a batch out as soon as there is a slot for it.
-func (t *powerTerm) start(b decide.PowerBatch, revisions map[string]int64) {
+// start carries a batch out as soon as there is a slot for it. It may be the
+// one that tries services.
+func (t *powerTerm) start(b decide.PowerBatch, revisions map[string]int64, tries []string) {
 	t.loop.hold(b.Nodes)
 	t.count(1)
 	t.acts.Go(func() {
 		defer t.loop.release(b.Nodes)
 		defer t.count(-1)
+		defer func() {
+			if t.gates.tried(tries) {
+				t.loop.markAll()
+			}
+		}()
 		select {
 		case t.slots <- struct{}{}:
 			defer func() { <-t.slots }()

@@ -30,9 +30,10 @@ const (
 	writeTimeout = 10 * time.Second
 )
 
+// Why a command is not carried on. None of these is an attempt.
 var (
-	errNotLeading = errors.New("the leadership is over")
-	errRecordOld  = errors.New("the record of the command is too old")
+	errNotLeading   = &call.Error{Kind: call.Canceled, Err: errors.New("the leadership is over")}
+	errGoalReplaced = &call.Error{Kind: call.Canceled, Err: errors.New("nodes were given another goal")}
 )
 
 // act is a command under way.
@@ -159,73 +160,81 @@ func (t *powerTerm) storeTokens(ctx context.Context, a *act) (map[string]string,
 	return byNode, nil
 }
 
+// guard returns the context of the next effect of a command on some nodes: the
+// record of the command is made anew if it is not fresh, the nodes still have
+// the goal that was recorded, this process leads, and the effect goes out while
+// the record counts, or not at all.
+func (t *powerTerm) guard(ctx context.Context, a *act, ids []string) (context.Context, error) {
+	if time.Since(a.recorded) > renewAfter {
+		if err := t.renew(ctx, a); err != nil {
+			return nil, &call.Error{Kind: call.Canceled, Err: err}
+		}
+	}
+	if len(a.still(ids)) < len(ids) {
+		return nil, errGoalReplaced
+	}
+	if !t.l.Alive() {
+		return nil, errNotLeading
+	}
+	return call.SendBefore(ctx, a.recorded.Add(maxRecordAge)), nil
+}
+
 // send sends the command for all nodes that are ready for it.
 func (t *powerTerm) send(ctx context.Context, a *act) {
-	if time.Since(a.recorded) > renewAfter && len(a.nodes) > 0 {
-		if err := t.renew(ctx, a); err != nil {
-			t.outcome(a, decide.ServicePCS, call.Result{Untried: a.still(a.Nodes), Away: err})
-			return
-		}
-	}
-	ids := t.unchanged(a)
-	if len(ids) == 0 {
-		return
-	}
-	result := t.PCS.Starts().Bisect(ctx, ids, func(ctx context.Context, part []string) error {
-		if !t.l.Alive() {
-			return errNotLeading
-		}
-		if time.Since(a.recorded) > maxRecordAge {
-			return errRecordOld
+	t.dropReplaced(a)
+	result := t.PCS.Starts().Bisect(ctx, a.still(a.Nodes), func(ctx context.Context, part []string) error {
+		ctx, err := t.guard(ctx, a, part)
+		if err != nil {
+			return err
 		}
 		id, err := t.PCS.StartTransition(ctx, pcs.Operation(t.action.Operation()), part, a.ID)
-		if err == nil {
+		var failed *call.Error
+		switch {
+		case err == nil:
 			a.Transitions = append(a.Transitions, id)
+		case errors.As(err, &failed) && failed.MaybeDone:
+			// Whether these were sent has to be found out before they are sent again.
+			a.Unsure = append(a.Unsure, part...)
 		}
 		return err
 	})
-	var failed *call.Error
-	if errors.As(result.Away, &failed) && failed.MaybeDone {
-		// Whether these were sent has to be found out before they are sent again.
-		a.Unsure, result.Untried = result.Untried, nil
-		t.gates.failed(gateKey{decide.ServicePCS, true}, result.Away)
-	}
+	unsure := bos.NewSet(a.Unsure...)
+	result.Untried = slices.DeleteFunc(result.Untried, unsure.Has)
 	t.outcome(a, decide.ServicePCS, result)
 }
 
-// renew looks at the nodes of a command as they are in the store now, and makes
-// its record anew.
+// renew makes the record of a command anew, and looks which nodes have the goal
+// still: whatever was written before the new record shows.
 func (t *powerTerm) renew(ctx context.Context, a *act) error {
 	now := time.Now()
-	if err := t.View.Sync(ctx, t.Store); err != nil {
-		return err
-	}
 	fence := t.l.Fence()
 	a.RecordedAt, a.RecordedWall = t.Clock.Now(), now.UTC()
-	if _, err := t.Store.PutDoc(ctx, store.AttemptKey(a.ID), a.Attempt, &fence); err != nil {
+	revision, err := t.Store.PutDoc(ctx, store.AttemptKey(a.ID), a.Attempt, &fence)
+	if err != nil {
+		return fmt.Errorf("renew attempt %s: %w", a.ID, err)
+	}
+	if err := t.View.WaitFor(ctx, revision); err != nil {
 		return fmt.Errorf("renew attempt %s: %w", a.ID, err)
 	}
 	a.recorded = now
+	t.dropReplaced(a)
 	return nil
 }
 
-// unchanged returns the nodes whose goal is still the one that was recorded.
-// For the others the attempt was none.
-func (t *powerTerm) unchanged(a *act) []string {
-	var ids, gone []string
+// dropReplaced drops the nodes that were given another goal than the one that
+// was recorded. For these the attempt was none.
+func (t *powerTerm) dropReplaced(a *act) {
+	var gone []string
 	for _, id := range a.still(a.Nodes) {
 		was, is := a.nodes[id], t.View.Record(id)
 		// A view that does not show the record yet shows nothing newer either.
 		if is == nil || is.Revision > was.Revision && !sameGoal(was, is) {
 			gone = append(gone, id)
-			continue
 		}
-		ids = append(ids, id)
 	}
 	if len(gone) > 0 {
 		t.outcome(a, decide.ServicePCS, call.Result{Untried: gone})
 	}
-	return ids
 }
 
 // sameGoal reports whether an attempt on a node is still for the goal that the
@@ -269,7 +278,8 @@ func (t *powerTerm) outcome(a *act, service string, r call.Result) {
 		return t.write().Withdraw(old, a.ID, wait)
 	})
 	if err != nil {
-		t.Log.Warn("what a service said was not noted", slog.String("operator", t.role), slog.Any("error", err))
+		t.Log.Warn("what a service said was not noted; it will be found out", slog.String("operator", t.role), slog.Any("error", err))
+		a.Unsure = append(a.Unsure, ids...)
 	}
 	for _, id := range ids {
 		delete(a.nodes, id)

@@ -61,9 +61,9 @@ func (f *follower) adopt(ctx context.Context, a *bos.Attempt) {
 // marked returns the nodes of an attempt whose fate is not known and for which
 // it still matters.
 func (f *follower) marked(a *bos.Attempt) []string {
-	ids := a.Nodes
-	if len(a.Transitions) > 0 {
-		ids = a.Unsure
+	ids := a.Unsure
+	if len(a.Transitions) == 0 && len(a.Unsure) == 0 {
+		ids = a.Nodes
 	}
 	var out []string
 	for _, id := range ids {

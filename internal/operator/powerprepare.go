@@ -18,11 +18,10 @@ import (
 // knows what the nodes boot, CFS what they are configured with. A node for
 // which one of them says no gets no further call.
 func (t *powerTerm) prepare(ctx context.Context, a *act) {
-	t.project(ctx, a)
-	t.bootParameters(ctx, a)
-	if t.CFS != nil {
-		t.configurations(ctx, a)
+	if !t.project(ctx, a) || !t.bootParameters(ctx, a) || t.CFS == nil {
+		return
 	}
+	t.configurations(ctx, a)
 }
 
 // The metadata by which an IMS image is projected with SBPS.
@@ -31,18 +30,19 @@ const (
 	projectValue = "true"
 )
 
-// project has the images projected from which nodes boot by SBPS.
-func (t *powerTerm) project(ctx context.Context, a *act) {
+// project has the images projected from which nodes boot by SBPS. Like the
+// other preparations it returns false if that was the end of the command.
+func (t *powerTerm) project(ctx context.Context, a *act) bool {
 	for _, g := range a.batch.Images {
 		ids := a.still(g.Nodes)
 		if len(ids) == 0 {
 			continue
 		}
 		var r call.Result
-		switch err := t.IMS.Tag(ctx, g.ImageID, projectKey, projectValue); {
+		switch err := t.tag(ctx, a, g.ImageID, ids); {
 		case err == nil:
 			r.Accepted = [][]string{ids}
-		case call.IsRefused(err) || bos.IsNotFound(err):
+		case call.IsRefused(err):
 			text := bos.Errorf(bos.CodeInvalid, "ims did not let the image '%s' be projected: %s", g.ImageID, bos.UserText(err))
 			r.Refused = map[string]error{}
 			for _, id := range ids {
@@ -51,13 +51,24 @@ func (t *powerTerm) project(ctx context.Context, a *act) {
 		default:
 			r.Untried, r.Away = ids, err
 		}
-		t.outcome(a, decide.ServiceIMS, r)
+		if !t.prepared(a, decide.ServiceIMS, r) {
+			return false
+		}
 	}
+	return true
+}
+
+func (t *powerTerm) tag(ctx context.Context, a *act, image string, ids []string) error {
+	ctx, err := t.guard(ctx, a, ids)
+	if err != nil {
+		return err
+	}
+	return t.IMS.Tag(ctx, image, projectKey, projectValue, a.ID)
 }
 
 // bootParameters tells BSS what the nodes boot. The token by which a node
 // reports goes into the parameters there and nowhere else.
-func (t *powerTerm) bootParameters(ctx context.Context, a *act) {
+func (t *powerTerm) bootParameters(ctx context.Context, a *act) bool {
 	timeout := time.Duration(t.View.Options().BSSReadTimeout) * time.Second
 	for i, g := range a.batch.Boots {
 		params := g.Artifacts.KernelParameters.Value() + " " + bos.ReferralToken + "=" + a.tokens[i]
@@ -68,10 +79,11 @@ func (t *powerTerm) bootParameters(ctx context.Context, a *act) {
 				}, a.ID)
 			})
 			if !done {
-				return
+				return false
 			}
 		}
 	}
+	return true
 }
 
 // configurations tells CFS what the nodes are to be configured with, and to
@@ -84,7 +96,7 @@ func (t *powerTerm) configurations(ctx context.Context, a *act) {
 			Tags: map[string]string{"bos_session": g.Session},
 		}
 		done := t.each(ctx, a, decide.ServiceCFS, t.CFS.Patches(), a.still(g.Nodes), func(ctx context.Context, part []string) error {
-			return t.CFS.Patch(ctx, part, change)
+			return t.CFS.Patch(ctx, part, change, a.ID)
 		})
 		if !done {
 			return
@@ -92,15 +104,27 @@ func (t *powerTerm) configurations(ctx context.Context, a *act) {
 	}
 }
 
-// each has a service do something for nodes. If the service goes away, that is
-// the end of the act for all its nodes, and it returns false.
+// each has a service do something for nodes, in parts if it refuses them
+// together.
 func (t *powerTerm) each(
 	ctx context.Context, a *act, service string, sizer *call.Sizer, ids []string, do func(context.Context, []string) error,
 ) bool {
 	if len(ids) == 0 {
 		return true
 	}
-	r := sizer.Bisect(ctx, ids, do)
+	return t.prepared(a, service, sizer.Bisect(ctx, ids, func(ctx context.Context, part []string) error {
+		ctx, err := t.guard(ctx, a, part)
+		if err != nil {
+			return err
+		}
+		return do(ctx, part)
+	}))
+}
+
+// prepared notes what became of a preparation. If the service went away, or the
+// command must not go on, that is its end for all its nodes, and it returns
+// false.
+func (t *powerTerm) prepared(a *act, service string, r call.Result) bool {
 	if r.Away != nil {
 		untried := bos.NewSet(r.Untried...)
 		for id := range a.nodes {

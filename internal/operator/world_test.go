@@ -396,7 +396,7 @@ func (w *world) Components(ctx context.Context, ids []string) (map[string]cfs.Co
 }
 
 // Patch implements operator.CFS.
-func (w *world) Patch(ctx context.Context, ids []string, change cfs.Change) error {
+func (w *world) Patch(ctx context.Context, ids []string, change cfs.Change, _ string) error {
 	if err := w.ask(ctx, "cfs.patch", ids); err != nil {
 		return err
 	}
@@ -416,7 +416,7 @@ func (w *world) Patch(ctx context.Context, ids []string, change cfs.Change) erro
 }
 
 // Tag implements operator.Tagger.
-func (w *world) Tag(ctx context.Context, id, _, _ string) error {
+func (w *world) Tag(ctx context.Context, id, _, _, _ string) error {
 	if err := w.ask(ctx, "ims.tag", nil); err != nil {
 		return err
 	}

@@ -5,9 +5,7 @@
 package bss
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,6 +27,8 @@ const (
 	maxHosts = 2000
 	// maxAnswer bounds the answer, which should have no body.
 	maxAnswer = 64 << 10
+	// tokenHeader is in every answer to a write that named hosts.
+	tokenHeader = "Bss-Referral-Token"
 )
 
 // Client talks to one BSS. It is safe for concurrent use.
@@ -76,8 +76,9 @@ type bootParameters struct {
 // shorter. BSS stores host by host and goes on when the client has gone: after
 // a failure some or all hosts may have the new parameters.
 //
-// The token in BSS's answer is ignored. One flavour returns tokens that it
-// stores nowhere.
+// Which token is in BSS's answer does not matter: one flavour returns tokens
+// that it stores nowhere. That there is one tells the answer from those of
+// others: at a path that it doesn't have, BSS itself says 200 and a greeting.
 func (c *Client) PutBootParameters(ctx context.Context, p Params, attempt string) error {
 	const operation = "put-bootparameters"
 	if err := call.RefuseEmpty(c.svc.Name(), p.Hosts); err != nil {
@@ -98,7 +99,7 @@ func (c *Client) PutBootParameters(ctx context.Context, p Params, attempt string
 		}
 	}
 	var answer []byte
-	_, err := c.svc.Do(ctx, call.Request{
+	header, err := c.svc.Do(ctx, call.Request{
 		Operation:   operation,
 		Method:      http.MethodPut,
 		Path:        "/bootparameters",
@@ -110,16 +111,10 @@ func (c *Client) PutBootParameters(ctx context.Context, p Params, attempt string
 		MinTimeout:  time.Duration(len(hosts))*perHost + margin,
 		Redact:      []string{p.Params},
 	}, &answer)
-	if err != nil {
-		return err
+	if err == nil && header.Get(tokenHeader) == "" {
+		return c.svc.Garbage(operation, errors.New("no "+tokenHeader+" in the answer: wrong base URL?"))
 	}
-	// The answer has no body. At a path that it doesn't have, BSS answers 200 and
-	// a greeting: a wrong base URL would boot nodes with what they had before, and
-	// so would whatever else answers in place of BSS.
-	if body := bytes.TrimSpace(answer); len(body) > 0 && !json.Valid(body) {
-		return c.svc.Garbage(operation, errors.New("a text in place of an answer: wrong base URL?"))
-	}
-	return nil
+	return err
 }
 
 // HostsPerRequest returns how many hosts can be stored within a time-out,

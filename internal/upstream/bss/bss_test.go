@@ -74,7 +74,7 @@ func TestWhatIsNotSent(t *testing.T) {
 }
 
 func TestOneBadHostIsFound(t *testing.T) {
-	s := upstreamtest.Serve(t, "bss", "", func(http.ResponseWriter, *http.Request) {})
+	s := upstreamtest.Serve(t, "bss", "", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set(tokenHeader, "t") })
 	c := New(s.Service)
 	hosts := []string{"x1c0s0b0n0", "x1c0s0b0n1", "Default", "x1c0s0b0n2", "x1c0s0b0n3"}
 	r := call.Bisect(t.Context(), hosts, func(ctx context.Context, batch []string) error {
@@ -104,6 +104,8 @@ func TestFailures(t *testing.T) {
 			upstreamtest.Problem(w, 500, "Key /params/x3000c0s1b0n0 storage of '{"+strings.Repeat("x", 1600000)+"}'")
 		}, "", "bss is not available: status 500", 1},
 		{"busy", func(w http.ResponseWriter) { w.WriteHeader(503) }, "", "bss is not available: status 503", 3},
+		{"not BSS", func(w http.ResponseWriter) { fmt.Fprint(w, "<html>Log in</html>") }, "", "bss is not available: its answer can't be understood", 1},
+		{"nothing done", func(http.ResponseWriter) {}, "", "bss is not available: its answer can't be understood", 1},
 		{"wrong base URL", func(w http.ResponseWriter) { fmt.Fprint(w, "Hello World!") }, "", "bss is not available: its answer can't be understood", 1},
 	}
 	for _, tt := range tests {

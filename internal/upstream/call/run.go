@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"net/http/httptrace"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -112,7 +110,7 @@ func (s *Service) waitToRetry(ctx context.Context, gate *breaker, retries int) b
 	if s.acquire(ctx) != nil {
 		return false
 	}
-	if _, shut := gate.closedUntil(time.Now()); shut {
+	if _, shut := gate.closedUntil(time.Now()); shut || tooLate(ctx) {
 		s.release()
 		return false
 	}
@@ -148,11 +146,15 @@ func (s *Service) release() { <-s.slots }
 // once sends one request, for which the turn has been acquired.
 func (s *Service) once(ctx context.Context, req Request, attempt Attempt) (int, *Error) {
 	defer s.release()
-	timeout := s.timeout(req)
-	bounded, cancel := context.WithTimeout(ctx, timeout)
+	if tooLate(ctx) {
+		return 0, &Error{Kind: Canceled, Err: ErrTooLate}
+	}
+	bounded, cancel := context.WithTimeout(ctx, s.timeout(req))
 	defer cancel()
 	var w wire
-	status, err := attempt(w.watch(bounded))
+	watched, unwatch := w.watch(bounded)
+	defer unwatch()
+	status, err := attempt(watched)
 	if err == nil {
 		return status, nil
 	}
@@ -163,6 +165,8 @@ func (s *Service) once(ctx context.Context, req Request, attempt Attempt) (int, 
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		e.Kind = Canceled
+	case w.expired.Load():
+		e.Kind, e.reason = Away, "no connection in time"
 	case bounded.Err() != nil || isTimeout(err):
 		// The caller's own deadline counts like ours: in the time that the
 		// service was given it did not answer.
@@ -217,29 +221,6 @@ func shutError(next time.Time) *Error {
 		blameless: true,
 		Err:       fmt.Errorf("breaker open, next probe at %s", next.UTC().Format(time.RFC3339Nano)),
 	}
-}
-
-// wire learns from the HTTP transport how far a request has come.
-type wire struct {
-	asked, wrote atomic.Bool
-}
-
-// watch returns a context whose requests w follows.
-func (w *wire) watch(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn:      func(string) { w.asked.Store(true) },
-		WroteHeaders: func() { w.wrote.Store(true) },
-	})
-}
-
-// sent reports whether the request may have reached the service. A transport
-// that doesn't say how far it came is not trusted, except with errors that
-// only come from connecting.
-func (w *wire) sent(err error) bool {
-	if w.asked.Load() {
-		return w.wrote.Load()
-	}
-	return !isConnectError(err)
 }
 
 func isConnectError(err error) bool {

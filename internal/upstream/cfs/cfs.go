@@ -193,10 +193,27 @@ type filters struct {
 	IDs string `json:"ids"`
 }
 
+// patched is the answer to a patch: the components that it was for.
+type patched struct {
+	ComponentIDs []string `json:"component_ids"`
+}
+
+// Check implements [call.Checker].
+func (p *patched) Check() error {
+	if p.ComponentIDs == nil {
+		return errors.New("no component_ids")
+	}
+	return nil
+}
+
+// maxPatched bounds that answer: 1,000 ids.
+const maxPatched = 1 << 20
+
 // Patch changes all of the nodes that CFS knows; it ignores others. It can be
 // repeated. Long lists are sent in parts of 1,000, each of which CFS may apply
-// by half: after an error any of the nodes may be changed.
-func (c *Client) Patch(ctx context.Context, ids []string, change Change) error {
+// by half: after an error any of the nodes may be changed. attempt is the
+// identity that travels with the request; "" is none.
+func (c *Client) Patch(ctx context.Context, ids []string, change Change, attempt string) error {
 	const operation = "patch-components"
 	if err := call.RefuseEmpty(c.svc.Name(), ids); err != nil {
 		return err
@@ -224,7 +241,10 @@ func (c *Client) Patch(ctx context.Context, ids []string, change Change) error {
 			Body:       body,
 			Write:      true,
 			Idempotent: true,
-		}, nil)
+			Attempt:    attempt,
+
+			MaxResponse: maxPatched,
+		}, &patched{})
 		if err != nil {
 			return err
 		}

@@ -149,11 +149,11 @@ func TestPatch(t *testing.T) {
 			s := upstreamtest.Serve(t, "cfs", "/v3", func(w http.ResponseWriter, _ *http.Request) {
 				upstreamtest.JSON(w, `{"component_ids":["x1","x2"]}`)
 			})
-			if err := New(s.Service).Patch(t.Context(), []string{"x1", "x2", "x1"}, tt.change); err != nil {
+			if err := New(s.Service).Patch(t.Context(), []string{"x1", "x2", "x1"}, tt.change, "attempt"); err != nil {
 				t.Fatal(err)
 			}
 			want := []upstreamtest.Exchange{{
-				Method: "PATCH", Target: "/components", Body: `{"patch":` + tt.want + `,"filters":{"ids":"x1,x2"}}`,
+				Method: "PATCH", Target: "/components", Attempt: "attempt", Body: `{"patch":` + tt.want + `,"filters":{"ids":"x1,x2"}}`,
 			}}
 			if diff := cmp.Diff(want, s.Seen()); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
@@ -162,13 +162,25 @@ func TestPatch(t *testing.T) {
 	}
 }
 
+// What is no answer of CFS does not say that it was told.
+func TestPatchAnswers(t *testing.T) {
+	for _, body := range []string{"", "null", "{}", `{"component_ids":null}`, "<html>Log in</html>"} {
+		s := upstreamtest.Serve(t, "cfs", "/v3", func(w http.ResponseWriter, _ *http.Request) { upstreamtest.JSON(w, body) })
+		if err := New(s.Service).Patch(t.Context(), []string{"x1"}, Change{ClearState: true}, ""); !call.IsAway(err) {
+			t.Errorf("%q: %v", body, err)
+		}
+	}
+}
+
 func TestPatchInParts(t *testing.T) {
 	var ids []string
 	for i := range 2001 {
 		ids = append(ids, fmt.Sprint("x", i))
 	}
-	s := upstreamtest.Serve(t, "cfs", "/v3", func(http.ResponseWriter, *http.Request) {})
-	if err := New(s.Service).Patch(t.Context(), ids, Change{ClearState: true}); err != nil {
+	s := upstreamtest.Serve(t, "cfs", "/v3", func(w http.ResponseWriter, _ *http.Request) {
+		upstreamtest.JSON(w, `{"component_ids":[]}`)
+	})
+	if err := New(s.Service).Patch(t.Context(), ids, Change{ClearState: true}, "attempt"); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
@@ -191,7 +203,7 @@ func TestOnlyGoodListsAreSent(t *testing.T) {
 		ids := rapid.SliceOfN(rapid.SampledFrom([]string{"", ",", "a,b", " ", "\t", "a b", "\x00"}), 0, 4).Draw(rt, "ids")
 		c := New(upstreamtest.Silent(t, "cfs"))
 		on := true
-		patchErr := c.Patch(t.Context(), ids, Change{Enabled: &on})
+		patchErr := c.Patch(t.Context(), ids, Change{Enabled: &on}, "")
 		found, getErr := c.Components(t.Context(), ids)
 		if len(ids) == 0 {
 			for _, err := range []error{patchErr, getErr} {
@@ -205,7 +217,7 @@ func TestOnlyGoodListsAreSent(t *testing.T) {
 			rt.Errorf("got %v, %v, %v", patchErr, found, getErr)
 		}
 	})
-	if err := New(upstreamtest.Silent(t, "cfs")).Patch(t.Context(), []string{"a"}, Change{}); bos.CodeOf(err) != bos.CodeInternal {
+	if err := New(upstreamtest.Silent(t, "cfs")).Patch(t.Context(), []string{"a"}, Change{}, ""); bos.CodeOf(err) != bos.CodeInternal {
 		t.Errorf("no change: %v", err)
 	}
 }

@@ -24,7 +24,7 @@ func FuzzAnswers(f *testing.F) {
 				t.Errorf("%q: %+v", id, item)
 			}
 		}
-		upstreamtest.Told(t, "cfs", c.Patch(t.Context(), []string{"a"}, Change{ClearState: true}))
+		upstreamtest.Told(t, "cfs", c.Patch(t.Context(), []string{"a"}, Change{ClearState: true}, "attempt"))
 	})
 }
 
@@ -35,10 +35,9 @@ func TestAnswersThatNeverEnd(t *testing.T) {
 			return err
 		},
 	})
-	// Of an answer that only has to be good a part is read at most.
 	e := &upstreamtest.Endless{Rest: "endless "}
 	svc := call.New(call.Config{Name: "cfs", BaseURL: "http://cfs", Transport: e})
-	if err := New(svc).Patch(t.Context(), []string{"a"}, Change{ClearState: true}); err != nil || e.Count > 1<<20 {
+	if err := New(svc).Patch(t.Context(), []string{"a"}, Change{ClearState: true}, "attempt"); !call.IsAway(err) || e.Count > 2<<20 {
 		t.Errorf("%v after %d bytes", err, e.Count)
 	}
 }

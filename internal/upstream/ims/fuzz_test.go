@@ -21,7 +21,7 @@ func FuzzAnswers(f *testing.F) {
 		if err == nil && image.Arch == "" {
 			t.Errorf("image %+v", image)
 		}
-		upstreamtest.Told(t, "ims", c.Tag(t.Context(), id, "k", "v"))
+		upstreamtest.Told(t, "ims", c.Tag(t.Context(), id, "k", "v", "attempt"))
 	})
 }
 

@@ -87,8 +87,9 @@ type change struct {
 }
 
 // Tag sets one key of an image's metadata. It can be repeated. The error has
-// [bos.CodeNotFound] if there is no such image.
-func (c *Client) Tag(ctx context.Context, id, key, value string) error {
+// [bos.CodeNotFound] if there is no such image. attempt is the identity that
+// travels with the request; "" is none.
+func (c *Client) Tag(ctx context.Context, id, key, value, attempt string) error {
 	segment, err := call.Segment(id)
 	if err != nil {
 		return noSuchImage(id, err)
@@ -106,7 +107,8 @@ func (c *Client) Tag(ctx context.Context, id, key, value string) error {
 		Body:       body,
 		Write:      true,
 		Idempotent: true,
-	}, nil)
+		Attempt:    attempt,
+	}, &struct{}{})
 	return orNoSuchImage(id, err)
 }
 

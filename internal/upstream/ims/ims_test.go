@@ -57,7 +57,7 @@ func TestNoSuchImage(t *testing.T) {
 	c := New(s.Service)
 	for _, bad := range []string{"gone", "a/b", "", ".", ".."} {
 		_, err := c.Image(t.Context(), bad)
-		for _, err := range []error{err, c.Tag(t.Context(), bad, "k", "v")} {
+		for _, err := range []error{err, c.Tag(t.Context(), bad, "k", "v", "attempt")} {
 			e, ok := errors.AsType[*bos.Error](err)
 			if !ok || e.Code != bos.CodeNotFound || e.Message != "IMS image id '"+bad+"' does not exist in IMS" {
 				t.Errorf("%q: %v", bad, err)
@@ -73,18 +73,28 @@ func TestNoSuchImage(t *testing.T) {
 
 func TestTag(t *testing.T) {
 	s := upstreamtest.Serve(t, "ims", "/v3", func(w http.ResponseWriter, _ *http.Request) { upstreamtest.JSON(w, `{"id":"x"}`) })
-	if err := New(s.Service).Tag(t.Context(), id, "sbps-project", "true"); err != nil {
+	if err := New(s.Service).Tag(t.Context(), id, "sbps-project", "true", "attempt"); err != nil {
 		t.Fatal(err)
 	}
 	want := []upstreamtest.Exchange{{
-		Method: "PATCH", Target: "/images/" + id,
+		Method: "PATCH", Target: "/images/" + id, Attempt: "attempt",
 		Body: `{"metadata":{"operation":"set","key":"sbps-project","value":"true"}}`,
 	}}
 	if diff := cmp.Diff(want, s.Seen()); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
 	}
-	if err := New(upstreamtest.Silent(t, "ims")).Tag(t.Context(), id, "", "v"); bos.CodeOf(err) != bos.CodeInternal {
+	if err := New(upstreamtest.Silent(t, "ims")).Tag(t.Context(), id, "", "v", "attempt"); bos.CodeOf(err) != bos.CodeInternal {
 		t.Errorf("an empty key: %v", err)
+	}
+}
+
+// What is no answer of IMS does not say that the image is tagged.
+func TestTagAnswers(t *testing.T) {
+	for _, body := range []string{"", "null", "[]", "<html>Log in</html>"} {
+		s := upstreamtest.Serve(t, "ims", "/v3", func(w http.ResponseWriter, _ *http.Request) { upstreamtest.JSON(w, body) })
+		if err := New(s.Service).Tag(t.Context(), id, "k", "v", ""); !call.IsAway(err) {
+			t.Errorf("%q: %v", body, err)
+		}
 	}
 }
 
@@ -94,7 +104,7 @@ func TestRefusedTag(t *testing.T) {
 		w.WriteHeader(422)
 		upstreamtest.JSON(w, `{"status":422,"title":"Unprocessable Entity","detail":"failed validation.","errors":{"metadata":{"key":["Missing."]}}}`)
 	})
-	err := New(s.Service).Tag(t.Context(), id, "k", "v")
+	err := New(s.Service).Tag(t.Context(), id, "k", "v", "attempt")
 	if !call.IsRefused(err) || call.WordsOf(err) != "failed validation. metadata.key: Missing." {
 		t.Errorf("got %v", err)
 	}
