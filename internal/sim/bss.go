@@ -117,7 +117,7 @@ func (s *Site) bssBody(w http.ResponseWriter, q *req) (*bootParams, bool) {
 	case err != nil:
 		problem(w, http.StatusBadRequest, "Bad Request: "+err.Error())
 	default:
-		q.call.Nodes = in.Hosts
+		q.call.Nodes, q.call.Kernel = in.Hosts, strings.Clone(valueOf(in.Kernel))
 		s.judgeNodeNames("bss", in.Hosts)
 		return in, true
 	}

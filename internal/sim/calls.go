@@ -36,6 +36,8 @@ type Call struct {
 	// Nodes are the nodes named by a call that changes something. The slice is
 	// shared: don't change it.
 	Nodes []string `json:"nodes,omitempty"`
+	// Kernel is the kernel that a write of boot parameters names.
+	Kernel string `json:"kernel,omitempty"`
 	// Status is the HTTP status answered, 0 where the connection was broken off.
 	Status int `json:"status"`
 	// Duration is how long the answer took.

@@ -25,7 +25,7 @@ const (
 	ServiceDown
 	// ServiceReset breaks the connection instead of answering.
 	ServiceReset
-	// ServiceSlow waits for Delay and then works.
+	// ServiceSlow waits for Delay and then works, also for a client that has gone.
 	ServiceSlow
 	// ServiceStatus answers Status (500 for 0) with Body or a problem.
 	ServiceStatus
@@ -166,7 +166,7 @@ func (svc *service) applyFault(w http.ResponseWriter, q *req) bool {
 	}
 	switch f.Kind {
 	case ServiceSlow:
-		return s.sleep(q.Context(), s.scaled(f.Delay))
+		return s.sleep(s.ctx, s.scaled(f.Delay))
 	case ServiceStatus:
 		svc.refused(q)
 		if f.Body != "" {

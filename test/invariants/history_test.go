@@ -47,8 +47,10 @@ type step struct {
 	Image     int
 	Service   string
 	Fault     sim.ServiceFaultKind
+	Method    string
 	Path      string
 	For       time.Duration
+	Delay     time.Duration
 	Node      sim.FaultKind
 	Effects   int
 	Before    bool
@@ -59,8 +61,8 @@ func (s step) String() string {
 	switch s.Do {
 	case "session", "stage":
 		text += fmt.Sprintf(" %s image %d on %v", s.Operation, s.Image, s.Nodes)
-	case "service":
-		text += fmt.Sprintf(" %s %s %s for %s", s.Service, s.Path, s.Fault, s.For)
+	case "service", "slow":
+		text += fmt.Sprintf(" %s %s%s %s (%s) for %s", s.Service, s.Method, s.Path, s.Fault, s.Delay, s.For)
 	case "node":
 		text += fmt.Sprintf(" %v %s for %s", s.Nodes, s.Node, s.For)
 	case "crash":
@@ -82,14 +84,12 @@ func (k kinds) draw(t *rapid.T) []step {
 		return time.Duration(rapid.IntRange(lo*10, hi*10).Draw(t, name)) * 100 * time.Millisecond
 	}
 	var out []step
-	for i := range rapid.IntRange(2, 9).Draw(t, "steps") {
+	for i := range rapid.IntRange(2, 12).Draw(t, "steps") {
 		s := step{Do: "session", After: seconds("after", 0, 120)}
 		if i > 0 {
 			s.Do = rapid.SampledFrom(k).Draw(t, "do")
 		}
-		if rapid.Bool().Draw(t, "soon") {
-			s.After /= 40
-		}
+		s.After /= rapid.SampledFrom([]time.Duration{1, 12, 80, 80}).Draw(t, "soon")
 		s.Nodes = rapid.SliceOfNDistinct(rapid.IntRange(0, siteNodes-1), 1, siteNodes, rapid.ID).Draw(t, "nodes")
 		slices.Sort(s.Nodes)
 		switch s.Do {
@@ -102,10 +102,14 @@ func (k kinds) draw(t *rapid.T) []step {
 				sim.ServiceDown, sim.ServiceReset, sim.ServiceSlow, sim.ServiceStatus, sim.ServiceGarbage,
 				sim.ServiceHalf, sim.ServiceHang, sim.ServiceLost,
 			}).Draw(t, "fault")
-			if s.Service == "pcs" && rapid.Bool().Draw(t, "writes only") && s.Fault != sim.ServiceDown {
-				s.Path = "/transitions"
+			if s.Fault != sim.ServiceDown && rapid.Bool().Draw(t, "writes only") {
+				s.Method = map[string]string{"bss": http.MethodPut, "pcs": http.MethodPost, "cfs": http.MethodPatch, "ims": http.MethodPatch}[s.Service]
+				s.Path = map[string]string{"pcs": "/transitions"}[s.Service]
 			}
-			s.For = seconds("for", 1, 300)
+			s.For, s.Delay = seconds("for", 1, 300)/rapid.SampledFrom([]time.Duration{1, 20}).Draw(t, "short"), seconds("delay", 0, 15)
+		case "slow":
+			s.Service = rapid.SampledFrom([]string{"ims", "bss", "cfs", "pcs"}).Draw(t, "service")
+			s.Fault, s.Delay, s.For = sim.ServiceSlow, seconds("delay", 2, 15), seconds("for", 10, 200)
 		case "node":
 			s.Node = rapid.SampledFrom([]sim.FaultKind{
 				sim.FaultNeverPowersOn, sim.FaultSlowPowerOn, sim.FaultPowerOnFails, sim.FaultSoftOffIgnored, sim.FaultNeverReports,
@@ -153,8 +157,9 @@ func play(t *testing.T, steps []step) (faults []string) {
 		}
 		r.current = l.StartProcess()
 		l.Discovered()
-		for i, image := range l.Site.Images()[:2] {
-			l.Template(fmt.Sprintf("image-%d", i), fmt.Sprintf("cfg-%d", i), lab.BootSet(image, r.nodes, nil))
+		projected := map[string]any{"rootfs_provider": "sbps"}
+		for i, more := range []map[string]any{nil, projected} {
+			l.Template(fmt.Sprintf("image-%d", i), fmt.Sprintf("cfg-%d", i), lab.BootSet(l.Site.Images()[i], r.nodes, more))
 		}
 		checking := make(chan struct{})
 		go func() {
@@ -236,8 +241,8 @@ func (r *run) step(s step) {
 				delete(r.sent, id)
 			}
 		}
-	case "service":
-		l.Site.InjectService(s.Service, sim.ServiceFault{Kind: s.Fault, For: s.For, Delay: 3 * time.Second, Path: s.Path})
+	case "service", "slow":
+		l.Site.InjectService(s.Service, sim.ServiceFault{Kind: s.Fault, For: s.For, Delay: s.Delay, Method: s.Method, Path: s.Path})
 	case "node":
 		id := r.ids(s)[0]
 		r.broken[id] = true
@@ -354,6 +359,11 @@ func TestCrashes(t *testing.T) {
 }
 
 func TestOutages(t *testing.T) { check(t, kinds{"session", "service", "service", "policy"}) }
+
+// Goals that are replaced while slow services are told about them.
+func TestReplacedGoals(t *testing.T) {
+	check(t, kinds{"session", "clear", "cancel", "slow", "slow"})
+}
 
 func TestBadNodes(t *testing.T) { check(t, kinds{"session", "node", "node"}) }
 

@@ -122,16 +122,21 @@ func (r *referee) command(c sim.Call, id string) {
 	recorded := versions[i]
 	last, revision := recorded.at, recorded.rec.Revision
 	for _, a := range r.attempts[c.Attempt] {
-		if a.at.After(c.Time) || len(a.doc.Transitions) > 0 {
+		if a.at.After(c.Time) {
 			break
 		}
-		last, revision = a.at, max(revision, a.revision)
+		if a.doc.RecordedWall.After(last) {
+			last, revision = a.doc.RecordedWall, max(revision, a.revision)
+		}
 	}
 	if age := c.Time.Sub(last); age > maxRecordAge {
 		r.fault("%s: its record was %s old", what, age)
 	}
 	if !recorded.rec.Component.Enabled.Value() {
 		r.fault("%s: the node was not enabled", what)
+	}
+	if want := recorded.rec.Component.DesiredState.Value().BootArtifacts.Value().Kernel.Value(); c.Kernel != "" && c.Kernel != want {
+		r.fault("%s: it says %s; %s was recorded", what, c.Kernel, want)
 	}
 	for _, v := range versions[i+1:] {
 		if v.rec.Revision > revision {
