@@ -125,8 +125,8 @@ func (p *Process) CrashAfter(effects int, before bool) {
 	p.fuse, p.early = effects, before
 }
 
-// Pause keeps the process from doing anything for a while, as a machine that
-// swaps or a debugger does. Its roles are free when its lease has run out.
+// Pause keeps the process from writing to the store for a while, as if its
+// machine stood still. Its roles are free when its lease has run out.
 func (p *Process) Pause(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -159,6 +159,24 @@ func (p *Process) loseRoles() {
 	clear(p.leading)
 }
 
+// pause waits for the end of a pause. It is what a write to the store does and a
+// call of a service does not: between its last check and its call nothing keeps
+// a process that stops right there from being late.
+func (p *Process) pause() {
+	p.mu.Lock()
+	wait := time.Until(p.until)
+	p.mu.Unlock()
+	if wait <= 0 {
+		return
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-p.dead:
+	}
+}
+
 // effect makes one effect happen, unless the process is dead or dies of it.
 func (p *Process) effect(do func()) error {
 	p.mu.Lock()
@@ -173,17 +191,7 @@ func (p *Process) effect(do func()) error {
 		p.mu.Unlock()
 		return errDead
 	}
-	wait := time.Until(p.until)
 	p.mu.Unlock()
-	if wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-p.dead:
-			return errDead
-		}
-	}
 	do()
 	if last {
 		p.Crash()
@@ -233,6 +241,7 @@ func (e *engine) Revision(ctx context.Context) (int64, error) {
 
 // Commit implements [store.Engine].
 func (e *engine) Commit(ctx context.Context, txn store.Txn) (revision int64, err error) {
+	e.p.pause()
 	died := e.p.effect(func() { revision, err = e.inner.Commit(ctx, txn) })
 	if died != nil {
 		return 0, bos.Unavailable("store", died)
