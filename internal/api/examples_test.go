@@ -49,9 +49,8 @@ type examples struct {
 }
 
 type exampleOperation struct {
-	method string
-	hasJSON,
-	hasBody bool
+	method   string
+	hasBody  bool
 	statuses []string
 }
 
