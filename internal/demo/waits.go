@@ -38,10 +38,11 @@ const (
 // its work doesn't scale. Only where nodes fail does it cost to be patient. How
 // long the start takes says how slow the machine is at the moment.
 const (
-	slack             = 2 * time.Second
-	slackPerNode      = 4 * time.Millisecond
-	slackPerStart     = 4
-	slackWithoutFault = 30 * time.Second
+	slack         = 2 * time.Second
+	slackPerNode  = 4 * time.Millisecond
+	slackPerStart = 4
+	// healthySlack is how many times as much there is where no node fails.
+	healthySlack = 8
 )
 
 // waitsFor returns the waits that suit a demonstration: as short as they may be
@@ -50,7 +51,7 @@ const (
 func waitsFor(cfg Config, started time.Duration) waits {
 	work := max(slack+time.Duration(cfg.Nodes)*slackPerNode, slackPerStart*started)
 	if cfg.Faults == sim.FaultsNone {
-		work += slackWithoutFault
+		work *= healthySlack
 	}
 	spare := time.Duration(float64(work) / cfg.TimeScale)
 	w := waits{attempts: 2, on: slowestOn + spare, off: slowestOff + spare, boot: slowestBoot + spare}
