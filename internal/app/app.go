@@ -220,6 +220,12 @@ func (a *App) Registry() *prometheus.Registry { return a.metrics.registry }
 // returns when nothing of the app is running any more.
 func (a *App) Stop(ctx context.Context) error {
 	var faults []error
+	if a.store != nil {
+		// First of all, so that those who take over meet a leader that stays.
+		if engine, ok := a.store.Engine.(interface{ Drain() }); ok {
+			engine.Drain()
+		}
+	}
 	a.retire()
 	if a.server != nil {
 		sctx, cancel := context.WithTimeout(ctx, a.cfg.ShutdownTimeout)

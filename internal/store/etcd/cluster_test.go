@@ -83,10 +83,17 @@ func eventually(t *testing.T, what string, holds func() error) {
 // three starts a cluster of three members at once.
 func three(t *testing.T) (configs []etcd.Embedded, engines []*etcd.Engine) {
 	t.Helper()
+	return threeWith(t, time.Second)
+}
+
+// threeWith is three with another time that leases live.
+func threeWith(t *testing.T, ttl time.Duration) (configs []etcd.Embedded, engines []*etcd.Engine) {
+	t.Helper()
 	t.Parallel()
 	var initial []string
 	for i := range 3 {
 		c := newMember(t, fmt.Sprintf("m%d", i))
+		c.LeaseTTL = ttl
 		configs = append(configs, c)
 		initial = append(initial, c.Member.Name+"="+c.Member.PeerListen)
 	}

@@ -76,7 +76,8 @@ func (e *Engine) request(ctx context.Context) (context.Context, context.CancelFu
 		done()
 		return nil, nil, e.wrap(ctx, err)
 	}
-	return rctx, done, nil
+	late := context.AfterFunc(e.quorum.current(), cancel)
+	return rctx, func() { late(); done() }, nil
 }
 
 // wrap turns what etcd says into what the store's users expect. ctx is the
@@ -103,6 +104,9 @@ func (e *Engine) wrap(ctx context.Context, err error) error {
 		}
 	case errors.Is(err, rpctypes.ErrRequestTooLarge), errors.Is(err, rpctypes.ErrTooManyOps):
 		return &bos.Error{Code: bos.CodeTooLarge, Message: "the store refuses a request as too large", Err: err}
+	}
+	if errors.Is(err, context.Canceled) && e.ctx.Err() == nil {
+		err = errNewTerm
 	}
 	return bos.Unavailable("store", err)
 }
@@ -306,6 +310,15 @@ func (e *Engine) Size(ctx context.Context) (total, inUse int64, err error) {
 		total, inUse = max(total, resp.DbSize), max(inUse, resp.DbSizeInUse)
 	}
 	return total, inUse, nil
+}
+
+// Drain prepares for the end of this process: if its member leads the others,
+// one of them does from now on, so that what they write meanwhile is not lost on
+// the way.
+func (e *Engine) Drain() {
+	if e.quorum != nil && e.ctx.Err() == nil {
+		e.quorum.handOver()
+	}
 }
 
 // stop ends everything that this process does with the store.

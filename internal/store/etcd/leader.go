@@ -82,13 +82,9 @@ func (c *electoral) watch() {
 	})
 }
 
-const (
-	// electoralPause is how long to wait before an election is looked at or tried
-	// again.
-	electoralPause = 200 * time.Millisecond
-	// awayPause is how long a candidate waits when the store was away.
-	awayPause = time.Second
-)
+// electoralPause is how long to wait before an election is looked at or tried
+// again.
+const electoralPause = 200 * time.Millisecond
 
 func (c *electoral) run(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -237,7 +233,7 @@ func (e *Engine) Campaign(ctx context.Context, role, holder string) (store.Leade
 			e.log.Debug("a campaign failed and is tried again", slog.String("role", role), slog.Any("error", err))
 			wait = electoralPause
 			if !bos.IsConflict(err) {
-				wait, o.changed = awayPause, nil
+				o.changed = nil
 			}
 		}
 		timer := time.NewTimer(wait)
