@@ -9,8 +9,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -67,8 +70,15 @@ func (p *program) operator() *cobra.Command {
 	return c
 }
 
-// serveUntilDone runs an app until ctx ends or the app can't go on.
+// serveUntilDone runs an app until ctx ends or the app can't go on. SIGHUP opens
+// the file of the audit trail anew; without one it ends the process, as when a
+// terminal goes.
 func serveUntilDone(ctx context.Context, cfg *config.Config, opts app.Options) error {
+	hangup := make(chan os.Signal, 1)
+	if cfg.Audit != config.None && cfg.Audit != config.AuditStdout {
+		signal.Notify(hangup, syscall.SIGHUP)
+		defer signal.Stop(hangup)
+	}
 	a, err := app.Start(ctx, cfg, opts)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -76,9 +86,15 @@ func serveUntilDone(ctx context.Context, cfg *config.Config, opts app.Options) e
 		}
 		return err
 	}
-	select {
-	case <-ctx.Done():
-	case err = <-a.Failed():
+	for serving := true; serving; {
+		select {
+		case <-hangup:
+			a.ReopenAudit()
+		case <-ctx.Done():
+			serving = false
+		case err = <-a.Failed():
+			serving = false
+		}
 	}
 	opts.Log.Info("stopping")
 	return errors.Join(err, a.Stop(context.WithoutCancel(ctx)))

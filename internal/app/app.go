@@ -24,6 +24,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"bos/internal/admission"
 	"bos/internal/clock"
 	"bos/internal/config"
 	"bos/internal/operator"
@@ -80,7 +81,9 @@ type App struct {
 	// serving is the handler that answers at the moment.
 	serving  atomic.Pointer[http.Handler]
 	listener net.Listener
+	bounded  *admission.Listener
 	server   *http.Server
+	guard    guard
 
 	// retire ends the operators, cancel everything.
 	retire, cancel context.CancelFunc
@@ -118,6 +121,11 @@ func (a *App) start(ctx, run, operate context.Context) error {
 		rate = 1 / a.cfg.TimeScale
 	}
 	a.clock = clock.New(rate)
+	if !a.opts.NoAPI {
+		if err := a.prepareGuard(); err != nil {
+			return err
+		}
+	}
 	if !a.opts.NoAPI && !a.opts.NoListen {
 		if err := a.listen(run); err != nil {
 			return err
@@ -170,7 +178,7 @@ func (a *App) start(ctx, run, operate context.Context) error {
 		return fmt.Errorf("make the API: %w", err)
 	}
 	if !a.opts.NoListen {
-		a.serve()
+		a.serve(run)
 	}
 	return nil
 }
@@ -198,7 +206,13 @@ func (a *App) Addr() string {
 }
 
 // URL returns the API's base URL, with its prefix.
-func (a *App) URL() string { return "http://" + a.Addr() + a.cfg.Prefix }
+func (a *App) URL() string {
+	scheme := "http://"
+	if a.cfg.TLS() {
+		scheme = "https://"
+	}
+	return scheme + a.Addr() + a.cfg.Prefix
+}
 
 // View returns the app's view of the fleet.
 func (a *App) View() *view.View { return a.view }
@@ -236,6 +250,9 @@ func (a *App) Stop(ctx context.Context) error {
 	}
 	a.cancel()
 	a.running.Wait()
+	if err := a.guard.close(); err != nil {
+		faults = append(faults, err)
+	}
 	if a.services != nil {
 		a.services.close()
 	}

@@ -54,8 +54,11 @@ func newMetrics(a *App) *metrics {
 		Name: "bos_build_info", Help: "1, with the version that runs.",
 		ConstLabels: prometheus.Labels{"version": a.opts.Version},
 	}, func() float64 { return 1 })
-	m.registry.MustRegister(m.requests, m.calls, m.retries, m.passes, m.passedNodes, version, fleet{a},
+	m.registry.MustRegister(m.requests, m.calls, m.retries, m.passes, m.passedNodes, version, fleet{a}, guarded{a},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if a.guard.refused != nil {
+		m.registry.MustRegister(a.guard.refused)
+	}
 	return m
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"bos/internal/admission"
 	"bos/internal/api"
 )
 
@@ -26,6 +27,9 @@ func (a *App) newHandler() (http.Handler, error) {
 	if a.services.tenants != nil {
 		cfg.Tenants = a.services.tenants
 	}
+	if err := a.guard.apply(&cfg, a.cfg); err != nil {
+		return nil, err
+	}
 	return api.New(cfg)
 }
 
@@ -37,22 +41,37 @@ func (a *App) listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
 	}
+	a.bounded = admission.NewListener(a.listener, admission.Bounds{
+		Connections: a.cfg.Limits.MaxConnections, HeaderBytes: int64(a.cfg.Limits.MaxHeadersBytes),
+		HeaderTime: a.cfg.ReadHeaderTimeout, Encrypted: a.cfg.TLS(), Refused: a.guard.refuse,
+	})
 	starting := api.Starting(a.cfg.Prefix)
 	a.serving.Store(&starting)
+	// One request on a connection at a time: the bounds are of connections.
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(true)
 	a.server = &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		Handler: a.bounded.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			(*a.serving.Load()).ServeHTTP(w, r)
-		}),
+		})),
+		ConnContext:       a.bounded.ConnContext,
+		ConnState:         a.bounded.ConnState,
+		Protocols:         protocols,
 		ReadHeaderTimeout: a.cfg.ReadHeaderTimeout,
 		ReadTimeout:       a.cfg.ReadTimeout,
 		WriteTimeout:      a.cfg.WriteTimeout,
 		IdleTimeout:       a.cfg.IdleTimeout,
-		MaxHeaderBytes:    a.cfg.MaxHeaderBytes,
+		MaxHeaderBytes:    a.cfg.MaxHeaderBytes + headerSlack,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
+	serve := a.server.Serve
+	if a.guard.certs != nil {
+		a.server.TLSConfig = a.guard.certs.Config()
+		serve = func(l net.Listener) error { return a.server.ServeTLS(l, "", "") }
+	}
 	a.running.Go(func() {
-		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(a.bounded); !errors.Is(err, http.ErrServerClosed) {
 			a.fail(fmt.Errorf("serve on %s: %w", a.Addr(), err))
 		}
 	})
@@ -60,10 +79,11 @@ func (a *App) listen(ctx context.Context) error {
 }
 
 // serve lets the API answer.
-func (a *App) serve() {
+func (a *App) serve(run context.Context) {
 	a.serving.Store(&a.handler)
 	if a.site != nil {
-		a.site.SetBOS(a.URL(), nil)
+		a.serveSite(run)
 	}
+	a.warn()
 	a.log.Info("the API is served", slog.String("address", a.Addr()), slog.String("prefix", a.cfg.Prefix))
 }
