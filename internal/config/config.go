@@ -88,6 +88,10 @@ type Config struct {
 	EtcdPassword     Secret
 	EtcdPasswordFile string
 
+	// PowerOnRate and PowerOnInFlight bound how many nodes are switched on within
+	// a second, and how many may be switched on and not up yet; 0 is no bound.
+	PowerOnRate, PowerOnInFlight int
+
 	// Operators are names of operators, or All or None alone; see
 	// OperatorNames.
 	Operators []string

@@ -38,6 +38,8 @@ const (
 	GroupEtcd
 	// GroupOperators is the choice of operators.
 	GroupOperators
+	// GroupPower is how much the operators may switch on.
+	GroupPower
 	// GroupServices is where and how the services around BOS are reached.
 	GroupServices
 	// GroupSimulate is the choice of a simulated site in place of a real one.
@@ -86,7 +88,7 @@ func (g Group) title() string {
 		return "Copies of the store"
 	case GroupEtcd:
 		return "External store, in place of the embedded one"
-	case GroupOperators:
+	case GroupOperators, GroupPower:
 		return "Operators"
 	case GroupServices:
 		return "Services"
@@ -180,6 +182,10 @@ func (c *Config) storeSettings() []*setting {
 			secret(&c.EtcdPassword), nil, c.checkPassword},
 		{GroupEtcd, "etcd-password-file", "`file` that holds the password", text(&c.EtcdPasswordFile), nil, readable(&c.EtcdPasswordFile)},
 		{GroupOperators, "operators", "`names` of the operators to run in this process, or all or none", list{&c.Operators}, nil, c.checkOperators},
+		{GroupPower, "power-on-rate", "`number` of nodes that are switched on within a second at most; 0 is no limit",
+			integer(&c.PowerOnRate), nil, within(&c.PowerOnRate, 0, maxNodes)},
+		{GroupPower, "power-on-in-flight", "`number` of nodes that may be switched on and not up yet at a time; 0 is no limit",
+			integer(&c.PowerOnInFlight), nil, within(&c.PowerOnInFlight, 0, maxNodes)},
 	}
 }
 

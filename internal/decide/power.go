@@ -44,8 +44,9 @@ type PowerNode struct {
 
 // Candidates returns the components whose turn it would be if the services said
 // what has to be so, and their power was in a certain state: about these, and
-// no others, they must be asked.
-func (in PowerInput) Candidates(decision func(PowerInput) PowerPlan, power string) []string {
+// no others, they must be asked. commands are those that would get one, giveUps
+// those that used up their attempts.
+func (in PowerInput) Candidates(decision func(PowerInput) PowerPlan, power string) (commands, giveUps []string) {
 	in.Probes, in.BatchSize = nil, len(in.Nodes)
 	nodes := make([]PowerNode, len(in.Nodes))
 	for i, n := range in.Nodes {
@@ -55,14 +56,32 @@ func (in PowerInput) Candidates(decision func(PowerInput) PowerPlan, power strin
 	}
 	in.Nodes = nodes
 	plan := decision(in)
-	var ids []string
 	for _, b := range plan.Batches {
-		ids = append(ids, b.Nodes...)
+		commands = append(commands, b.Nodes...)
 	}
 	for _, g := range plan.GiveUps {
-		ids = append(ids, g.ID)
+		giveUps = append(giveUps, g.ID)
 	}
-	return ids
+	return commands, giveUps
+}
+
+// Without returns the input without some nodes.
+func (in PowerInput) Without(held []HoldNode) PowerInput {
+	if len(held) == 0 {
+		return in
+	}
+	out := make(bos.Set, len(held))
+	for _, h := range held {
+		out.Add(h.ID)
+	}
+	nodes := make([]PowerNode, 0, len(in.Nodes))
+	for _, n := range in.Nodes {
+		if !out.Has(n.Record.Component.ID) {
+			nodes = append(nodes, n)
+		}
+	}
+	in.Nodes = nodes
+	return in
 }
 
 // PowerPlan is what a power operator does now.

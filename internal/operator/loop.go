@@ -5,6 +5,8 @@ package operator
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,6 +47,9 @@ type loop struct {
 	// room is how many components a pass may be about at the moment. While it is
 	// 0 there is none; what makes room calls signal.
 	room func() int
+	// freed returns components that may go on because others have made way. It
+	// may be nil.
+	freed func() []string
 
 	wake  chan struct{}
 	mu    sync.Mutex
@@ -105,6 +110,13 @@ func (l *loop) hold(ids []string) {
 	for _, id := range ids {
 		l.busy[id] = struct{}{}
 	}
+}
+
+// held returns the components that something is being done with.
+func (l *loop) held() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.busy))
 }
 
 func (l *loop) release(ids []string) {
@@ -204,6 +216,9 @@ func (l *loop) take() []string {
 		due = append(due, l.dues.pop())
 	}
 	l.mu.Unlock()
+	if l.freed != nil {
+		due = append(due, l.freed()...)
+	}
 	if len(due) > 0 {
 		l.add(due)
 	}

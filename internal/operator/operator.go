@@ -103,6 +103,8 @@ type Deps struct {
 	// Services tell when they answer again, by name; waiting work goes on at once
 	// then.
 	Services map[string]Service
+	// Limits bound how many nodes are switched on.
+	Limits decide.PowerLimits
 	// Holder is the name of this process in elections.
 	Holder string
 	Log    *slog.Logger

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -76,12 +78,15 @@ type powerTerm struct {
 	batches int
 	// acting are the attempts that this process is carrying out.
 	acting map[string]struct{}
+	limits limits
 }
 
 // lead implements [role].
 func (o *powerOperator) lead(ctx context.Context, l store.Leadership) error {
 	feed := o.View.Subscribe(view.Interest{
-		Node:    func(_, next *view.Node) bool { return enabled(next) && o.concerns(next.Status) },
+		Node: func(old, next *view.Node) bool {
+			return enabled(next) && o.concerns(next.Status) || o.frees(old, next)
+		},
 		Options: true, Attempts: true,
 	})
 	defer feed.Close()
@@ -89,10 +94,10 @@ func (o *powerOperator) lead(ctx context.Context, l store.Leadership) error {
 	defer cancel()
 	t := &powerTerm{
 		powerOperator: o, l: l, loop: newLoop(o.Deps, o.role, feed), gates: newGates(o.Clock),
-		slots: make(chan struct{}, parallelActs), actCtx: actCtx, acting: map[string]struct{}{},
+		slots: make(chan struct{}, parallelActs), actCtx: actCtx, acting: map[string]struct{}{}, limits: limits{held: newQueue()},
 	}
 	t.loop.all = func() []string { return o.View.InStatus(o.statuses...) }
-	t.loop.pass, t.loop.room = t.pass, t.room
+	t.loop.pass, t.loop.room, t.loop.freed = t.pass, t.room, t.freed
 	defer o.recovered.subscribe(func(service string) {
 		t.gates.retry(service)
 		t.loop.markAll()
@@ -142,8 +147,12 @@ func (t *powerTerm) pass(ctx context.Context, ids []string) (map[string]bos.Inst
 	if len(in.Nodes) == 0 {
 		return nil, nil
 	}
-	candidates := in.Candidates(t.decision, t.power)
-	guessed := t.look(ctx, &in, candidates)
+	commands, giveUps := in.Candidates(t.decision, t.power)
+	// Who has to wait for the limits need not be asked about.
+	commands, held, due := t.limit(in, commands)
+	all := in
+	in = in.Without(held)
+	guessed := t.look(ctx, &in, slices.Concat(commands, giveUps))
 	plan := t.decision(in)
 	if guessed {
 		// Without the facts nobody gives up.
@@ -152,7 +161,7 @@ func (t *powerTerm) pass(ctx context.Context, ids []string) (map[string]bos.Inst
 	if err := t.giveUp(ctx, in, plan.GiveUps); err != nil {
 		return nil, err
 	}
-	if err := t.hold(ctx, in, plan.Holds); err != nil {
+	if err := t.hold(ctx, all, append(plan.Holds, held...)); err != nil {
 		return nil, err
 	}
 	revisions := revisionsOf(in.Nodes)
@@ -160,7 +169,8 @@ func (t *powerTerm) pass(ctx context.Context, ids []string) (map[string]bos.Inst
 	for _, b := range plan.Batches {
 		t.start(b, revisions, plan.Probed)
 	}
-	return plan.Due, nil
+	maps.Copy(due, plan.Due)
+	return due, nil
 }
 
 // input gathers what the store says of components.
@@ -273,13 +283,22 @@ func (t *powerTerm) giveUp(ctx context.Context, in decide.PowerInput, list []dec
 	return err
 }
 
-// hold notes on components what they wait for.
+// hold notes on components what they wait for, unless they show it already.
 func (t *powerTerm) hold(ctx context.Context, in decide.PowerInput, list []decide.HoldNode) error {
+	if len(list) == 0 {
+		return nil
+	}
 	waits := make(map[string]bos.Wait, len(list))
-	decided := make(map[string]int64, len(list))
-	all := revisionsOf(in.Nodes)
 	for _, h := range list {
-		waits[h.ID], decided[h.ID] = h.Wait, all[h.ID]
+		waits[h.ID] = h.Wait
+	}
+	decided := make(map[string]int64, len(list))
+	for _, n := range in.Nodes {
+		id, has := n.Record.Component.ID, n.Record.Sealed.Wait
+		wait, is := waits[id]
+		if is && (has == nil || has.On != wait.On || has.By != wait.By) {
+			decided[id] = n.Record.Revision
+		}
 	}
 	_, err := t.change(ctx, t.l, decided, func(id string, old bos.Record) (bos.Record, bool) {
 		return t.write().Await(old, waits[id]), true
@@ -291,6 +310,7 @@ func (t *powerTerm) hold(ctx context.Context, in decide.PowerInput, list []decid
 // one that tries services.
 func (t *powerTerm) start(b decide.PowerBatch, revisions map[string]int64, tries []string) {
 	t.loop.hold(b.Nodes)
+	t.granted(b.Nodes)
 	t.count(1)
 	t.acts.Go(func() {
 		defer t.loop.release(b.Nodes)
@@ -307,12 +327,6 @@ func (t *powerTerm) start(b decide.PowerBatch, revisions map[string]int64, tries
 		case <-t.actCtx.Done():
 		}
 	})
-}
-
-func (t *powerTerm) underWay() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.batches > 0
 }
 
 func (t *powerTerm) count(batches int) {

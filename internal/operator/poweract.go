@@ -181,6 +181,10 @@ func (t *powerTerm) guard(ctx context.Context, a *act, ids []string) (context.Co
 
 // send sends the command for all nodes that are ready for it.
 func (t *powerTerm) send(ctx context.Context, a *act) {
+	if !t.pace(ctx, len(a.nodes)) {
+		t.outcome(a, decide.ServicePCS, call.Result{Untried: a.still(a.Nodes), Away: ctx.Err()})
+		return
+	}
 	t.dropReplaced(a)
 	result := t.PCS.Starts().Bisect(ctx, a.still(a.Nodes), func(ctx context.Context, part []string) error {
 		ctx, err := t.guard(ctx, a, part)

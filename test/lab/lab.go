@@ -42,6 +42,7 @@ type Lab struct {
 	client *http.Client
 	base   string
 	app    *app.App
+	edit   func(*config.Config)
 
 	mu       sync.Mutex
 	numbered int
@@ -53,7 +54,7 @@ type Config struct {
 	// Site is the simulated site. In virtual time its time scale is 1, over real
 	// HTTP it is QuickMotion unless it is set.
 	Site sim.Config
-	// Edit changes the configuration of BOS over real HTTP. It may be nil.
+	// Edit changes the configuration of each BOS. It may be nil.
 	Edit func(*config.Config)
 }
 
@@ -116,7 +117,7 @@ func Virtual(t *testing.T, cfg Config, test func(*Lab)) {
 }
 
 func newLab(t testing.TB, cfg Config) *Lab {
-	l := &Lab{t: t, Log: &Log{}}
+	l := &Lab{t: t, Log: &Log{}, edit: cfg.Edit}
 	var handler slog.Handler = l.Log
 	if testing.Verbose() {
 		handler = slog.NewMultiHandler(l.Log, slog.NewTextHandler(output(t), &slog.HandlerOptions{Level: slog.LevelDebug}))

@@ -65,6 +65,9 @@ func (l *Lab) StartProcess(operators ...string) *Process {
 	if len(operators) > 0 {
 		cfg.Operators = operators
 	}
+	if l.edit != nil {
+		l.edit(cfg)
+	}
 	a, err := app.Start(context.Background(), cfg, app.Options{
 		Log: l.log.With("process", p.name), Level: p.level, Site: l.Site, NoListen: true,
 		Engine: &engine{p, l.Engine}, Holder: p.name, Transport: transport{p, l.Site.Transport()},
