@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-package api
+// Package apifuzz fuzzes the API as a whole, in a package of its own: what a
+// fuzz test is linked with is built anew, to be watched, and this needs little.
+package apifuzz
 
 import (
 	"bufio"
@@ -10,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -21,13 +24,61 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
 
+	"bos/internal/api"
+	"bos/internal/bos"
+	"bos/internal/clock"
 	"bos/internal/store"
+	"bos/internal/store/mem"
+	"bos/internal/view"
 )
+
+// bootSet is a boot set that can be booted, full a component with every field.
+const (
+	bootSet = `{"type":"s3","path":"s3://b/img/m.json","node_list":["x1c0s0b0n0"]}`
+	full    = `{"enabled":false,"session":"s","error":"e","retry_policy":2,
+		"actual_state":{"boot_artifacts":{"kernel":"k","kernel_parameters":"p","initrd":"i"},"bss_token":"t"},
+		"desired_state":{"boot_artifacts":{"kernel":"k","kernel_parameters":"p","initrd":"i"},"configuration":"c","bss_token":"t"},
+		"staged_state":{"boot_artifacts":{"kernel":"k","kernel_parameters":"p","initrd":"i"},"configuration":"c","session":"s"},
+		"last_action":{"action":"powering_on","failed":true},"event_stats":{"power_on_attempts":1,"power_off_graceful_attempts":2,"power_off_forceful_attempts":3},
+		"status":{"phase":"powering_on","status_override":"failed"}}`
+)
+
+// images are all good ones.
+type images struct{}
+
+func (images) Facts(context.Context, *bos.BootSet) bos.BootSetFacts {
+	m, err := bos.ParseManifest([]byte(`{"artifacts":[
+		{"type":"application/vnd.cray.image.kernel","link":{"path":"s3://b/k"}},
+		{"type":"application/vnd.cray.image.initrd","link":{"path":"s3://b/i"}}]}`))
+	return bos.BootSetFacts{Manifest: m, ManifestErr: err, Image: bos.ImageFacts{Arch: "x86_64"}}
+}
+
+func (images) Resolve(_ context.Context, set bos.BootSet) (bos.BootSet, error) {
+	if set.IMSImageID.IsSet() && set.Path == "" {
+		set.Path, set.Type = "s3://b/"+set.IMSImageID.Value()+"/m.json", "s3"
+	}
+	return set, nil
+}
+
+// tenants knows tenant-a.
+type tenants struct{}
+
+func (tenants) Cached(_ context.Context, name string) ([]string, error) {
+	if name != "tenant-a" {
+		return nil, bos.Errorf(bos.CodeNotFound, "there is no tenant '%s'", name)
+	}
+	return []string{"a1", "a2", "a3"}, nil
+}
 
 // fuzzed is an API without a network that can be put back to where it was.
 type fuzzed struct {
-	*site
+	handler http.Handler
+	store   *store.Store
+	view    *view.View
 	schemas map[string]*openapi3.Schema
+	// examples are the bodies of requests that the document shows, by method and
+	// path.
+	examples map[string][][]byte
 	// operation is the one of the last request.
 	operation string
 	base      map[string]string
@@ -37,11 +88,30 @@ type fuzzed struct {
 // tenant.
 func startFuzzed(f *testing.F) *fuzzed {
 	f.Helper()
-	z := &fuzzed{schemas: answerSchemas(f)}
-	z.site = start(f, func(c *Config) {
-		c.Log = slog.New(slog.DiscardHandler)
-		c.Observe = func(operation string, _ int, _ time.Duration) { z.operation = operation }
+	log, c := slog.New(slog.DiscardHandler), clock.New(1)
+	z := &fuzzed{store: store.New(mem.New()), view: view.New(c, log)}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = z.view.Run(ctx, z.store)
+	}()
+	f.Cleanup(func() {
+		cancel()
+		<-done
+		_ = z.store.Close()
 	})
+	<-z.view.Ready()
+	var err error
+	z.handler, err = api.New(api.Config{
+		Store: z.store, View: z.view, Clock: c, Images: images{}, Tenants: tenants{}, Log: log,
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/plain") }),
+		Observe: func(operation string, _ int, _ time.Duration) { z.operation = operation },
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	z.readDocument(f)
 	for _, tenant := range []string{"", "tenant-a"} {
 		for _, c := range [][3]string{
 			{"PUT", "/v2/sessiontemplates/t", `{"description":"d","cfs":{"configuration":"c"},"boot_sets":{"b":` + bootSet + `,"a":` + bootSet + `}}`},
@@ -59,26 +129,48 @@ func startFuzzed(f *testing.F) *fuzzed {
 	return z
 }
 
-// answerSchemas returns the schemas of all answers, by operation, status and
-// content type.
-func answerSchemas(tb testing.TB) map[string]*openapi3.Schema {
+// readDocument reads the schemas of all answers, by operation, status and content
+// type, and the examples of requests.
+func (z *fuzzed) readDocument(tb testing.TB) {
 	tb.Helper()
-	parsed, err := openapi3.NewLoader().LoadFromData(document)
+	got := httptest.NewRecorder()
+	z.handler.ServeHTTP(got, httptest.NewRequest(http.MethodGet, "/openapi.yaml", nil))
+	parsed, err := openapi3.NewLoader().LoadFromData(got.Body.Bytes())
 	if err != nil {
 		tb.Fatal(err)
 	}
-	out := map[string]*openapi3.Schema{}
-	for _, item := range parsed.Paths.Map() {
-		for _, op := range item.Operations() {
+	z.schemas, z.examples = map[string]*openapi3.Schema{}, map[string][][]byte{}
+	for path, item := range parsed.Paths.Map() {
+		for method, op := range item.Operations() {
 			for status, response := range op.Responses.Map() {
-				out[op.OperationID+" "+status] = nil
+				z.schemas[op.OperationID+" "+status] = nil
 				for contentType, media := range response.Value.Content {
-					out[op.OperationID+" "+status+" "+contentType] = media.Schema.Value
+					z.schemas[op.OperationID+" "+status+" "+contentType] = media.Schema.Value
 				}
+			}
+			z.examples[method+" "+path] = nil
+			if op.RequestBody == nil {
+				continue
+			}
+			media := op.RequestBody.Value.Content.Get("application/json")
+			values := []any{media.Example}
+			for _, example := range media.Examples {
+				values = append(values, example.Value.Value)
+			}
+			for _, value := range values {
+				text, err := json.Marshal(value)
+				if err != nil {
+					tb.Fatal(err)
+				}
+				z.examples[method+" "+path] = append(z.examples[method+" "+path], text)
 			}
 		}
 	}
-	return out
+}
+
+// place is where an operation's path leads to something.
+func place(template string) string {
+	return strings.NewReplacer("{component_id}", "a1", "{session_id}", "s", "{session_template_id}", "t").Replace(template)
 }
 
 // try makes a request.
@@ -99,7 +191,7 @@ func (z *fuzzed) serve(tb testing.TB, r *http.Request) *httptest.ResponseRecorde
 	tb.Helper()
 	got := httptest.NewRecorder()
 	z.operation = ""
-	z.server.ServeHTTP(got, r)
+	z.handler.ServeHTTP(got, r)
 	what := fmt.Sprintf("%s %.200s", r.Method, r.URL)
 	if got.Code >= 500 {
 		tb.Fatalf("%s: %d %s", what, got.Code, got.Body)
@@ -136,8 +228,11 @@ func (z *fuzzed) serve(tb testing.TB, r *http.Request) *httptest.ResponseRecorde
 
 func (z *fuzzed) problem(tb testing.TB, what, contentType string, got *httptest.ResponseRecorder) {
 	tb.Helper()
-	var p problemDocument
-	if err := json.Unmarshal(got.Body.Bytes(), &p); err != nil || contentType != contentTypeProblem || p.Detail == "" || p.Title == "" || p.Status != got.Code {
+	var p struct {
+		Title, Detail string
+		Status        int
+	}
+	if err := json.Unmarshal(got.Body.Bytes(), &p); err != nil || contentType != "application/problem+json" || p.Detail == "" || p.Title == "" || p.Status != got.Code {
 		tb.Fatalf("%s: %d %s %s", what, got.Code, contentType, got.Body)
 	}
 	if len(p.Detail) > 8192 || strings.ContainsAny(p.Detail, "\n\r\x00") {
@@ -198,7 +293,7 @@ func (z *fuzzed) readBack(tb testing.TB) {
 		}
 	}
 	z.try(tb, "GET", "/v2/options", "", "", nil)
-	if skipped := z.server.view.Skipped(); len(skipped) > 0 {
+	if skipped := z.view.Skipped(); len(skipped) > 0 {
 		tb.Fatalf("documents that can't be read: %v", skipped)
 	}
 }
@@ -261,12 +356,20 @@ var bodyCalls = [][2]string{
 func FuzzBodies(f *testing.F) {
 	z := startFuzzed(f)
 	for i, c := range bodyCalls {
-		for _, s := range steps() {
-			if path, _, _ := strings.Cut(c[1], "?"); s.body != "" && s.method == c[0] && strings.Count(s.path, "/") == strings.Count(path, "/") && s.path[:6] == path[:6] {
-				f.Add(uint8(i), false, []byte(s.body))
+		for _, call := range slices.Sorted(maps.Keys(z.examples)) {
+			bodies := z.examples[call]
+			method, template, _ := strings.Cut(call, " ")
+			path, _, _ := strings.Cut(strings.Replace(c[1], "/new", "", 1), "?")
+			if method != c[0] || !strings.HasPrefix(place(template), path) {
+				continue
+			}
+			for _, body := range bodies {
+				f.Add(uint8(i), false, body)
 			}
 		}
 	}
+	f.Add(uint8(1), false, []byte(`{"boot_sets":{"c":{"ims_image_id":"i","node_groups":["g"]}}}`))
+	f.Add(uint8(9), false, []byte(full))
 	f.Add(uint8(4), true, []byte(`{"components":"a1","status":{"status":"complete","start_time":"2026-01-01","end_time":"2026-01-01T00:00:00+01:00","error":"e"}}`))
 	f.Add(uint8(6), true, []byte(`{"patch":{"staged_state":{"session":"r"},"enabled":true},"filters":{"ids":"a1,a2,a1","session":""}}`))
 	f.Add(uint8(11), true, []byte(`{"xnames":["a2","a1","a2","zz"]}`))
@@ -293,9 +396,13 @@ func FuzzBodies(f *testing.F) {
 // says.
 func FuzzRequests(f *testing.F) {
 	z := startFuzzed(f)
-	for _, s := range steps() {
-		f.Add(s.method, s.path, s.tenant, "application/json", []byte(s.body))
-		f.Add(s.method, "/apis/bos"+s.path+"?x=%41&page_size=1", s.tenant, "text/plain", []byte(s.body))
+	for _, call := range slices.Sorted(maps.Keys(z.examples)) {
+		bodies := z.examples[call]
+		method, template, _ := strings.Cut(call, " ")
+		f.Add(method, "/apis/bos"+place(template)+"?x=%41&page_size=1", "", "text/plain", []byte("{}"))
+		for _, body := range append(bodies, nil) {
+			f.Add(method, place(template), "tenant-a", "application/json", body)
+		}
 	}
 	f.Add("DELETE", "/v2/sessions?min_age=0&max_age=1d&status=pending", "tenant-a", "", []byte{})
 	f.Add("OPTIONS", "//v2/components?ids=%zz;", "\xff", "", []byte{})
