@@ -364,8 +364,7 @@ func (p *player) setWorld(s *TraceStep) error {
 		}
 		defaults, _ = v.(map[string]any)
 	}
-	p.site.World.Patch(nodes, defaults)
-	return nil
+	return p.site.World.Patch(nodes, defaults)
 }
 
 // outcome is what came of the trace.

@@ -167,14 +167,20 @@ func (w *World) generate() {
 	}
 }
 
-// Patch changes knobs of nodes and of the defaults.
-func (w *World) Patch(nodes map[string]map[string]any, defaults map[string]any) {
+// Patch changes knobs of nodes and of the defaults. A node that there is not is
+// an error.
+func (w *World) Patch(nodes map[string]map[string]any, defaults map[string]any) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for id, knobs := range nodes {
-		maps.Copy(w.node(id), knobs)
+		n, ok := w.nodes.get(id).(map[string]any)
+		if !ok {
+			return fmt.Errorf("there is no node %s in this world", id)
+		}
+		maps.Copy(n, knobs)
 	}
 	maps.Copy(w.defaults, defaults)
+	return nil
 }
 
 // Calls returns what the services were asked since the document was loaded or
