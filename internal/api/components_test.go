@@ -112,11 +112,22 @@ func TestBulkPatch(t *testing.T) {
 	s.do("PATCH", "/v2/components", `{"patch":{"error":"8"},"filters":{"ids":"a","session":"s"}}`).problem(400, "Bad Request")
 	s.do("PATCH", "/v2/components", `{"patch":{"error":"8"},"filters":{"session":"none"}}`).is(`[]`)
 
-	// By session the answer looks like that of a read, and only that one.
+	// By session the answer looks like a read with the patch in it, and only that
+	// one; the status is that of before.
+	s.do("PATCH", "/v2/components", `{"patch":{"error":"9"},"filters":{"session":"s"}}`).
+		is(`[{"id":"c","session":"s","error":"9","status":{"phase":"","status":"stable","status_override":""}},
+			{"id":"d","session":"s","error":"9","status":{"phase":"","status":"stable","status_override":""}}]`)
+	s.do("PATCH", "/v2/components/c", `{"error":"10"}`).is(`{"id":"c","session":"s","error":"10"}`)
 	s.do("PATCH", "/v2/components", `{"patch":{"enabled":true},"filters":{"session":"s","ids":null}}`).
-		is(`[{"id":"c","session":"s","enabled":true,"status":{"status":"on_hold","status_override":"on_hold"}},
-			{"id":"d","session":"s","enabled":true,"status":{"status":"on_hold","status_override":"on_hold"}}]`)
-	s.do("PATCH", "/v2/components/c", `{"error":""}`).is(`{"id":"c","session":"s","enabled":true,"error":"","status":{"status_override":"on_hold"}}`)
+		is(`[{"id":"c","session":"s","enabled":true,"error":"10","status":{"phase":"","status":"stable","status_override":"on_hold"}},
+			{"id":"d","session":"s","enabled":true,"error":"9","status":{"phase":"","status":"stable","status_override":"on_hold"}}]`)
+	s.do("PATCH", "/v2/components", `{"patch":{"error":"","status":{"phase":"powering_on","status_override":""}},"filters":{"session":"s"}}`).
+		is(`[{"id":"c","session":"s","enabled":true,"error":"","status":{"phase":"powering_on","status":"on_hold","status_override":""}},
+			{"id":"d","session":"s","enabled":true,"error":"","status":{"phase":"powering_on","status":"on_hold","status_override":""}}]`)
+	s.do("GET", "/v2/components?session=s&ids=c", "").
+		is(`[{"id":"c","session":"s","enabled":true,"error":"","status":{"phase":"powering_on","status":"power_on_pending","status_override":""}}]`)
+	s.do("PATCH", "/v2/components/c", `{"error":"11"}`).
+		is(`{"id":"c","session":"s","enabled":true,"error":"11","status":{"phase":"powering_on","status_override":""}}`)
 }
 
 func TestActualStateConflict(t *testing.T) {

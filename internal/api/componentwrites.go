@@ -183,7 +183,8 @@ func (s *server) patchListed(x *exchange, ids []string, within bos.Set, skip boo
 }
 
 // patchSelected changes the components that a session works on. One that leaves
-// the session meanwhile is left alone. The answer looks like that of a read.
+// the session meanwhile is left alone. The answer looks like a read that the
+// patch is written into: status.status is the one before.
 func (s *server) patchSelected(x *exchange, session string, within bos.Set, patch bos.Component) error {
 	selected := s.view.Components(view.Filter{Session: session, Within: within})
 	ids := make([]string, len(selected))
@@ -192,17 +193,19 @@ func (s *server) patchSelected(x *exchange, session string, within bos.Set, patc
 	}
 	x.about(ids...)
 	w := s.writer(x.tenant)
-	now, err := s.update(x.ctx(), ids, func(_ string, old, _ *bos.Record) (*bos.Record, error) {
+	before := make(map[string]bos.StatusName, len(ids))
+	now, err := s.update(x.ctx(), ids, func(id string, old, _ *bos.Record) (*bos.Record, error) {
 		if old == nil || old.Component.Session.Value() != session {
 			return nil, nil
 		}
-		rec := w.Patch(*old, patch)
+		before[id] = old.Component.StatusNow()
+		rec := w.PatchSelected(*old, patch)
 		return &rec, nil
 	})
 	if err != nil {
 		return err
 	}
-	return x.components(ids, now, (*bos.Component).AppendView)
+	return x.components(ids, now, func(c *bos.Component, dst []byte) []byte { return c.AppendViewAt(dst, before[c.ID]) })
 }
 
 // component answers with one component as it was written.

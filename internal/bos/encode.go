@@ -9,12 +9,12 @@ import (
 
 // MarshalJSON writes the component as it is stored.
 func (c Component) MarshalJSON() ([]byte, error) {
-	return c.appendJSON(make([]byte, 0, 1024), false), nil
+	return c.appendJSON(make([]byte, 0, 1024), ""), nil
 }
 
 // AppendJSON appends the component as it is stored: without the computed
 // status. Answers to PUT and PATCH look like this.
-func (c *Component) AppendJSON(dst []byte) []byte { return c.appendJSON(dst, false) }
+func (c *Component) AppendJSON(dst []byte) []byte { return c.appendJSON(dst, "") }
 
 // AppendViewMarked is AppendView that also appends to marks where in dst the
 // parts begin and end that come again in other components or, the id, never do:
@@ -22,22 +22,30 @@ func (c *Component) AppendJSON(dst []byte) []byte { return c.appendJSON(dst, fal
 // marks is one part.
 func (c *Component) AppendViewMarked(dst []byte, marks []int) ([]byte, []int) {
 	o := object{dst: append(dst, '{'), marks: marks, marked: true}
-	c.appendMembers(&o, true)
+	c.appendMembers(&o, c.StatusNow())
 	return append(o.dst, '}'), o.marks
 }
 
 // AppendView appends the component as GET shows it: status.status is added to
 // what is stored, and a component without a status shows an empty phase and an
 // empty override.
-func (c *Component) AppendView(dst []byte) []byte { return c.appendJSON(dst, true) }
+func (c *Component) AppendView(dst []byte) []byte { return c.appendJSON(dst, c.StatusNow()) }
 
-func (c *Component) appendJSON(dst []byte, view bool) []byte {
+// AppendViewAt appends the component as GET shows it, but for status.status,
+// which is the one given: the answer to a PATCH by session is what was read,
+// with the patch in it.
+func (c *Component) AppendViewAt(dst []byte, status StatusName) []byte {
+	return c.appendJSON(dst, status)
+}
+
+// appendJSON appends the component with its status.status, "" for none.
+func (c *Component) appendJSON(dst []byte, now StatusName) []byte {
 	o := object{dst: append(dst, '{')}
-	c.appendMembers(&o, view)
+	c.appendMembers(&o, now)
 	return append(o.dst, '}')
 }
 
-func (c *Component) appendMembers(o *object, view bool) {
+func (c *Component) appendMembers(o *object, now StatusName) {
 	if s, ok := c.ActualState.Get(); ok {
 		o.begin("actual_state")
 		o.artifacts(s.BootArtifacts)
@@ -81,7 +89,7 @@ func (c *Component) appendMembers(o *object, view bool) {
 		o.text("session", s.Session)
 		o.end()
 	}
-	c.appendStatus(o, view)
+	c.appendStatus(o, now)
 }
 
 // AppendJSON appends the record as it is stored, for [DecodeRecord].
@@ -139,18 +147,18 @@ func (o *object) lastAction(s LastAction) {
 	o.text("last_updated", s.LastUpdated)
 }
 
-func (c *Component) appendStatus(o *object, view bool) {
+func (c *Component) appendStatus(o *object, now StatusName) {
 	status, ok := c.Status.Get()
-	if !ok && view {
-		status, ok = Status{Phase: Some(PhaseNone), StatusOverride: Some("")}, true
+	if !ok && now != "" {
+		status, ok = emptyStatus(), true
 	}
 	if !ok {
 		return
 	}
 	o.begin("status")
 	text(o, "phase", status.Phase)
-	if view {
-		text(o, "status", Some(c.StatusNow()))
+	if now != "" {
+		text(o, "status", Some(now))
 	}
 	o.text("status_override", status.StatusOverride)
 	o.end()

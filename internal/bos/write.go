@@ -41,6 +41,19 @@ func (w Write) Patch(old Record, patch Component) Record {
 	return rec
 }
 
+// PatchSelected is Patch for the components of a session, which are patched as
+// they are read: one that had no status has an empty phase once its status is
+// written.
+func (w Write) PatchSelected(old Record, patch Component) Record {
+	if !old.Component.Status.IsSet() && (patch.Status.IsSet() || patch.Enabled.Value()) {
+		old.Component.Status = Some(emptyStatus())
+	}
+	return w.Patch(old, patch)
+}
+
+// emptyStatus is what a component without a status shows.
+func emptyStatus() Status { return Status{Phase: Some(PhaseNone), StatusOverride: Some("")} }
+
 // complete applies the rules that hold for every write, in their order, to
 // what is written: token, times, hold, session, counters.
 func (w Write) complete(doc *Component) {
