@@ -82,7 +82,7 @@ func serveUntilDone(ctx context.Context, cfg *config.Config, opts app.Options) e
 	a, err := app.Start(ctx, cfg, opts)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // whoever ends the start wants no reason
+			return nil
 		}
 		return err
 	}

@@ -24,7 +24,7 @@ const maxBare = 1 << 30
 // that were PUT at a path are what GET answers there. It is the limit for reads,
 // and a process of its own as the server is. out gets its address.
 func ServeBare(ctx context.Context, out io.Writer) error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("listen for the bare handler: %w", err)
 	}

@@ -40,12 +40,12 @@ type process struct {
 // whoever runs the benchmark don't reach it: only its arguments count.
 func start(dir, name, program string, args ...string) (*process, error) {
 	log := filepath.Join(dir, name+".log")
-	out, err := os.Create(log) //nolint:gosec // in our own folder
+	out, err := os.Create(log)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	defer func() { _ = out.Close() }()
-	cmd := exec.Command(program, args...) //nolint:gosec // the benchmark's own program
+	cmd := exec.Command(program, args...) //nolint:gosec,noctx // the benchmark's own program, which is ended by a signal
 	cmd.Stdout, cmd.Stderr = out, out
 	for _, setting := range os.Environ() {
 		if !strings.HasPrefix(setting, "BOS_") && !strings.HasPrefix(setting, "S3_") {
@@ -125,7 +125,7 @@ func until(ctx context.Context, p *process, timeout, pause time.Duration, so fun
 
 // freePort returns a port of this host that nobody listens on at the moment.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}

@@ -90,8 +90,9 @@ func boolean(dec *jsontext.Decoder, into *bos.Opt[bool]) error {
 		return nil
 	case 'n':
 		return errNull
+	default:
+		return fmt.Errorf("a boolean is expected, not %s", raw.Kind())
 	}
-	return fmt.Errorf("a boolean is expected, not %s", raw.Kind())
 }
 
 func number(dec *jsontext.Decoder, into *bos.Opt[int]) error {

@@ -52,8 +52,8 @@ func (w *Window) Add(now bos.Instant, n int) {
 	}
 }
 
-// Free returns how many more may happen now for there to be at most most of them
-// in a second, and when there may be more than that. What is over is forgotten.
+// Free returns how many more may happen now for there to be no more than most in
+// a second, and when there may be more than that. What is over is forgotten.
 func (w *Window) Free(now bos.Instant, most int) (int, bos.Instant) {
 	w.marks = slices.DeleteFunc(w.marks, func(m windowMark) bool { return m.at.Add(window) <= now })
 	next := now

@@ -64,9 +64,8 @@ func (o *configurationOperator) lead(ctx context.Context, l store.Leadership) er
 
 // pass tells CFS about the nodes for which it has another configuration.
 func (t *configurationTerm) pass(ctx context.Context, ids []string) (map[string]bos.Instant, error) {
-	nodes, groups := t.decide(ids)
 	due := map[string]bos.Instant{}
-	if len(groups) == 0 {
+	if _, groups := t.decide(ids); len(groups) == 0 {
 		return due, nil
 	}
 	// What others wrote before must be seen before CFS is told: it is told what
@@ -75,7 +74,7 @@ func (t *configurationTerm) pass(ctx context.Context, ids []string) (map[string]
 	if err := t.View.Sync(ctx, t.Store); err != nil {
 		return due, fmt.Errorf("catch up with the store: %w", err)
 	}
-	nodes, groups = t.decide(ids)
+	nodes, groups := t.decide(ids)
 	on := true
 	for _, g := range groups {
 		if away, isAway := t.away(); isAway {

@@ -52,7 +52,7 @@ func component() porcupine.Model {
 		Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 			byKey := map[string][]porcupine.Operation{}
 			for _, o := range history {
-				key := o.Input.(request).key //nolint:errcheck,forcetypeassert // there are no others
+				key := o.Input.(request).key
 				byKey[key] = append(byKey[key], o)
 			}
 			var parts [][]porcupine.Operation
@@ -63,7 +63,7 @@ func component() porcupine.Model {
 		},
 		Init: func() any { return nothing },
 		Step: func(state, input, output any) (bool, any) {
-			now, in, out := state.(int), input.(request), output.(response) //nolint:errcheck,forcetypeassert // there are no others
+			now, in, out := state.(int), input.(request), output.(response)
 			exists := now != nothing
 			switch in.op {
 			case opPut:

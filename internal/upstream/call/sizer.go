@@ -37,14 +37,14 @@ type Sizer struct {
 	raised          bool
 }
 
-// NewSizer makes a sizer for batches of at most most items. live caps it
+// NewSizer makes a sizer for batches of up to most items. live caps it
 // further, at each use; it may be nil, and anything not positive is no cap.
 func NewSizer(most int, live func() int) *Sizer {
 	most = max(most, 1)
 	return &Sizer{most: most, live: live, size: most, limit: most, patience: firstPatience}
 }
 
-// Sizer makes a sizer of this service for batches of at most most items, capped
+// Sizer makes a sizer of this service for batches of up to most items, capped
 // by Config.MaxBatch.
 func (s *Service) Sizer(most int) *Sizer { return NewSizer(most, s.cfg.MaxBatch) }
 
