@@ -5,6 +5,7 @@ package operator
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"bos/internal/bos"
@@ -193,6 +194,8 @@ func (t *configurationTerm) note(ctx context.Context, nodes []decide.StatusNode,
 	}
 	switch {
 	case call.IsAway(r.Away):
+		t.Log.Warn("configuration waits for a service", slog.String("operator", decide.RoleConfiguration),
+			slog.String("service", decide.ServiceCFS), slog.Int("nodes", len(r.Untried)), slog.Any("error", r.Away))
 		return t.await(ctx, nodes, r.Untried, t.gates.failed(key, r.Away), due)
 	case r.Away != nil:
 		t.later(due, r.Untried, now.Add(firstBackoff))

@@ -261,6 +261,8 @@ func (t *powerTerm) outcome(a *act, service string, r call.Result) {
 		}
 	case call.IsAway(r.Away):
 		away := t.gates.failed(key, r.Away)
+		t.Log.Warn("a command waits for a service", slog.String("operator", t.role), slog.String("service", service),
+			slog.Int("nodes", len(r.Untried)), slog.Any("error", r.Away))
 		wait = bos.Wait{By: t.role, On: service, Due: away.Next, Text: away.Text}
 		t.loop.markAll()
 	default:

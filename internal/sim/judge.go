@@ -21,6 +21,9 @@ const (
 	RuleStillOpen = "operation_still_open"
 	// RuleOnNotOff: On for a node that power-status does not show as off.
 	RuleOnNotOff = "on_while_not_off"
+	// RuleOnWhileReserved: On for a node that PCS still holds for a transition
+	// of another operation.
+	RuleOnWhileReserved = "on_while_reserved"
 	// RuleOnWithoutParameters: On for a node that got no boot parameters since its
 	// last On, or whose last ones BSS refused.
 	RuleOnWithoutParameters = "on_without_boot_parameters"
@@ -205,6 +208,9 @@ func (s *Site) judgeNode(op operation, attempt string, key uint64, i int32) {
 	if shown := s.shownPower(i); !s.knownToPCS(i) || shown != powerOff {
 		s.violate(RuleOnNotOff, x, fmt.Sprintf("On while power-status shows %q", shown))
 	}
+	if c := &s.comps[i]; c.reserved(s.now()) && s.holdsFor(c.res.owner, op) {
+		s.violate(RuleOnWhileReserved, x, "On while PCS holds the node for transition "+c.res.owner)
+	}
 	switch j.put {
 	case putFresh:
 		j.put = putUsed
@@ -213,6 +219,13 @@ func (s *Site) judgeNode(op operation, attempt string, key uint64, i int32) {
 	case putRefused:
 		s.violate(RuleOnWithoutParameters, x, "On although BSS refused the last boot parameters")
 	}
+}
+
+// holdsFor reports whether the holder of a reservation is a transition of another
+// operation.
+func (s *Site) holdsFor(owner string, op operation) bool {
+	t := s.pcs.transitions[owner]
+	return t != nil && t.op != op
 }
 
 // judgeSettled notes that a task has ended. An On that never reached its BMC has

@@ -196,7 +196,9 @@ func TestReservationsLastAsLongAsTheTransition(t *testing.T) {
 		if got := b.node(first).Power; got != "on" {
 			t.Errorf("power %s, %+v", got, b.progress(on, first))
 		}
-		b.noViolations()
+		if got := b.rules(); len(got) != 1 || got[RuleOnWhileReserved] != 1 || b.Stats().Conflicts != 1 {
+			t.Errorf("violations %v, conflicts %d", got, b.Stats().Conflicts)
+		}
 	})
 }
 

@@ -105,9 +105,11 @@ type Stats struct {
 	// Calls counts requests by service.
 	Calls map[string]int `json:"calls"`
 	// Transitions counts those that PCS accepted, LockedTransitions the nodes in
-	// them that were locked, WithoutAttempt those without an attempt id.
+	// them that were locked, Conflicts those that were reserved by others,
+	// WithoutAttempt those without an attempt id.
 	Transitions       int `json:"transitions"`
 	LockedTransitions int `json:"locked_transitions"`
+	Conflicts         int `json:"conflicts"`
 	WithoutAttempt    int `json:"without_attempt"`
 	// Sweeps counts finished sweeps of PCS.
 	Sweeps int `json:"sweeps"`

@@ -63,6 +63,8 @@ func (s *Site) accept(t *transition, k *task) bool {
 	case !s.reserveFor(t, k):
 		if s.comps[k.node].locked {
 			s.stats.LockedTransitions++
+		} else {
+			s.stats.Conflicts++
 		}
 		s.settle(t, k, taskFailed, noteFailed, errReserve)
 	default:

@@ -135,6 +135,9 @@ func output(t testing.TB) io.Writer {
 	return io.Discard
 }
 
+// T is the test that the lab belongs to: in virtual time that within the bubble.
+func (l *Lab) T() testing.TB { return l.t }
+
 func (l *Lab) processes() []*Process {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -62,6 +62,9 @@ func (l *Lab) StartProcess(operators ...string) *Process {
 	l.mu.Unlock()
 	cfg := config.Default()
 	cfg.TimeScale = 1
+	if l.edit != nil {
+		l.edit(cfg)
+	}
 	if len(operators) > 0 {
 		cfg.Operators = operators
 	}
