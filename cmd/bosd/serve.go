@@ -74,6 +74,7 @@ func (p *program) operator() *cobra.Command {
 // the file of the audit trail anew; without one it ends the process, as when a
 // terminal goes.
 func serveUntilDone(ctx context.Context, cfg *config.Config, opts app.Options) error {
+	app.LimitMemory(opts.Log)
 	hangup := make(chan os.Signal, 1)
 	if cfg.Audit != config.None && cfg.Audit != config.AuditStdout {
 		signal.Notify(hangup, syscall.SIGHUP)

@@ -46,6 +46,8 @@ type Engine struct {
 	cancel    context.CancelFunc
 	leases    *leases
 	electoral *electoral
+	// compactor is nil for a cluster outside, whose history is its own affair.
+	compactor *compactor
 }
 
 func newEngine(client *clientv3.Client, server *embed.Etcd, ttl time.Duration, log *slog.Logger) *Engine {
@@ -55,6 +57,8 @@ func newEngine(client *clientv3.Client, server *embed.Etcd, ttl time.Duration, l
 	e.electoral = newElectoral(e)
 	if server != nil {
 		e.quorum = watchQuorum(e.ctx, server, log)
+		e.compactor = newCompactor(e)
+		go e.compactor.run(e.ctx)
 	}
 	return e
 }
@@ -102,6 +106,8 @@ func (e *Engine) wrap(ctx context.Context, err error) error {
 		return &bos.Error{
 			Code: bos.CodeUnavailable, Dependency: "store", Message: "the store refuses this service", Err: errors.Join(ErrRefused, err),
 		}
+	case errors.Is(err, rpctypes.ErrCompacted):
+		return errHistoryGone
 	case errors.Is(err, rpctypes.ErrRequestTooLarge), errors.Is(err, rpctypes.ErrTooManyOps):
 		return &bos.Error{Code: bos.CodeTooLarge, Message: "the store refuses a request as too large", Err: err}
 	}
@@ -145,25 +151,22 @@ func (e *Engine) List(ctx context.Context, prefix string) ([]store.KV, int64, er
 	return kvs, revision, nil
 }
 
-// Pages implements [store.Pager].
+// Pages implements [store.Pager]. What takes more than a page is read with the
+// history held, so that its revision stays there to the end.
 func (e *Engine) Pages(ctx context.Context, prefix string, each func(page []store.KV, revision, left int64) error) (int64, error) {
-	var (
-		revision int64
-		from     = prefix
-		end      = clientv3.GetPrefixRangeEnd(prefix)
-	)
-	for {
-		opts := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(pageSize)}
-		if revision != 0 {
-			opts = append(opts, clientv3.WithRev(revision))
-		}
-		resp, err := e.page(ctx, from, opts)
-		if err != nil {
+	end := clientv3.GetPrefixRangeEnd(prefix)
+	resp, err := e.page(ctx, prefix, end, 0)
+	if err != nil {
+		return 0, e.wrap(ctx, err)
+	}
+	if resp.More {
+		defer e.hold(ctx)()
+		if resp, err = e.page(ctx, prefix, end, 0); err != nil {
 			return 0, e.wrap(ctx, err)
 		}
-		if revision == 0 {
-			revision = resp.Header.Revision
-		}
+	}
+	revision := resp.Header.Revision
+	for {
 		page := make([]store.KV, len(resp.Kvs))
 		for i, kv := range resp.Kvs {
 			page[i] = store.KV{Key: string(kv.Key), Value: kv.Value, Revision: kv.ModRevision}
@@ -174,17 +177,20 @@ func (e *Engine) Pages(ctx context.Context, prefix string, each func(page []stor
 		if !resp.More {
 			return revision, nil
 		}
-		from = page[len(page)-1].Key + "\x00"
+		if resp, err = e.page(ctx, page[len(page)-1].Key+"\x00", end, revision); err != nil {
+			return 0, e.wrap(ctx, err)
+		}
 	}
 }
 
-func (e *Engine) page(ctx context.Context, from string, opts []clientv3.OpOption) (*clientv3.GetResponse, error) {
+// page returns a page of documents as they were at a revision; 0 is now.
+func (e *Engine) page(ctx context.Context, from, end string, revision int64) (*clientv3.GetResponse, error) {
 	rctx, done, err := e.request(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	return e.client.Get(rctx, from, opts...)
+	return e.client.Get(rctx, from, clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(revision))
 }
 
 // Commit implements [store.Engine].
@@ -222,6 +228,9 @@ func (e *Engine) Commit(ctx context.Context, txn store.Txn) (int64, error) {
 	}
 	if !resp.Succeeded {
 		return 0, conflict(txn, resp)
+	}
+	if e.compactor != nil {
+		e.compactor.wrote(txn)
 	}
 	return resp.Header.Revision, nil
 }
@@ -327,6 +336,7 @@ func (e *Engine) stop() {
 	e.electoral.close()
 	if e.quorum != nil {
 		<-e.quorum.done
+		<-e.compactor.done
 	}
 }
 

@@ -40,3 +40,6 @@ func (e *Engine) stopRenewing() {
 
 // LeaseTTL is how long a leadership outlives its process.
 func (e *Engine) LeaseTTL() time.Duration { return e.leaseTTL }
+
+// LookAtHistory lets an embedded store forget history if there is too much.
+func (e *Engine) LookAtHistory(ctx context.Context) error { return e.compactor.look(ctx) }

@@ -90,7 +90,7 @@ func (m *Member) configure(cfg *embed.Config) error {
 		// One member needs no long log for others to catch up from; it would only
 		// cost memory.
 		cfg.SnapshotCount = 1000
-		cfg.SnapshotCatchUpEntries = 100
+		cfg.SnapshotCatchUpEntries = 10
 		return nil
 	}
 	cfg.Name = m.Name

@@ -51,10 +51,8 @@ type Embedded struct {
 
 const (
 	// quota is the largest size of the store's file in bytes.
-	quota = 8 << 30
-	// keptRevisions is how much history a restart or a slow watch may ask for.
-	keptRevisions = "20000"
-	loneName      = "bos"
+	quota    = 8 << 30
+	loneName = "bos"
 	// loneURL names a member that is alone; nothing listens there.
 	loneURL = "http://127.0.0.1:1"
 	// SocketName is the file in the data folder by which commands on the same
@@ -73,8 +71,6 @@ func (c Embedded) config(fatal *fatalHook) (*embed.Config, error) {
 	cfg.Dir = c.Dir
 	cfg.ListenPeerUrls, cfg.ListenClientUrls = nil, nil
 	cfg.QuotaBackendBytes = quota
-	cfg.AutoCompactionMode = "revision"
-	cfg.AutoCompactionRetention = keptRevisions
 	cfg.BootstrapDefragThresholdMegabytes = defragThresholdMB
 	cfg.EnableGRPCGateway = false
 	cfg.ForceNewCluster = c.Recover
