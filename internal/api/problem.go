@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"unicode"
 
 	"bos/internal/bos"
 )
@@ -112,7 +113,17 @@ func describe(err error) problemDocument {
 	case d.Detail == "":
 		d.Detail = strings.ToLower(d.Title)
 	}
+	d.Detail = strings.Map(shownRune, d.Detail)
 	return d
+}
+
+// shownRune replaces control characters, which ids of components may have: a
+// detail ends up on terminals.
+func shownRune(r rune) rune {
+	if unicode.IsControl(r) {
+		return unicode.ReplacementChar
+	}
+	return r
 }
 
 // problem answers a request that failed; it is the one place where errors become

@@ -20,6 +20,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
@@ -235,7 +236,7 @@ func (z *fuzzed) problem(tb testing.TB, what, contentType string, got *httptest.
 	if err := json.Unmarshal(got.Body.Bytes(), &p); err != nil || contentType != "application/problem+json" || p.Detail == "" || p.Title == "" || p.Status != got.Code {
 		tb.Fatalf("%s: %d %s %s", what, got.Code, contentType, got.Body)
 	}
-	if len(p.Detail) > 8192 || strings.ContainsAny(p.Detail, "\n\r\x00") {
+	if len(p.Detail) > 8192 || strings.ContainsFunc(p.Detail, unicode.IsControl) {
 		tb.Fatalf("%s: not fit to be read: %q", what, p.Detail)
 	}
 }
@@ -370,6 +371,7 @@ func FuzzBodies(f *testing.F) {
 	}
 	f.Add(uint8(1), false, []byte(`{"boot_sets":{"c":{"ims_image_id":"i","node_groups":["g"]}}}`))
 	f.Add(uint8(9), false, []byte(full))
+	f.Add(uint8(6), false, []byte(`[{"id":"\u0000\u001b[2J\u0085"}]`))
 	f.Add(uint8(4), true, []byte(`{"components":"a1","status":{"status":"complete","start_time":"2026-01-01","end_time":"2026-01-01T00:00:00+01:00","error":"e"}}`))
 	f.Add(uint8(6), true, []byte(`{"patch":{"staged_state":{"session":"r"},"enabled":true},"filters":{"ids":"a1,a2,a1","session":""}}`))
 	f.Add(uint8(11), true, []byte(`{"xnames":["a2","a1","a2","zz"]}`))

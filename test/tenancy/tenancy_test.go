@@ -25,7 +25,7 @@ import (
 
 // checks is how many histories are tried unless -rapid.checks says another
 // number: each is days of two sites.
-const checks = "15"
+const checks = "8"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
