@@ -18,6 +18,8 @@ type globalFlags struct {
 	tenant    string
 	tokenFile string
 	caFile    string
+	certFile  string
+	keyFile   string
 	context   string
 	insecure  boolean
 	timeout   time.Duration
@@ -31,9 +33,9 @@ Tables show them folded in the same way.
 
 The server is found by, in this order: --url; the context that --context names;
 BOS_URL; the current context of the configuration file; ` + defaultURL + `.
-The same holds for --tenant (BOS_TENANT), --token-file (BOS_TOKEN_FILE) and --ca-file
-(BOS_CA_FILE). The current context is used as a whole or not at all: with --url or
-BOS_URL its tenant and token are not sent.
+The same holds for --tenant (BOS_TENANT), --token-file (BOS_TOKEN_FILE), --ca-file
+(BOS_CA_FILE), --cert-file (BOS_CERT_FILE) and --key-file (BOS_KEY_FILE). The current context is used as a whole or not at all: with --url or
+BOS_URL its tenant, token and certificate are not sent.
 
 The configuration file is $XDG_CONFIG_HOME/bos/config.yaml (or ~/.config/bos/config.yaml):
 
@@ -79,6 +81,8 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.flags.tenant, "tenant", "", "tenant on whose behalf to ask (BOS_TENANT)")
 	flags.StringVar(&a.flags.tokenFile, "token-file", "", "file with the token to send, read for each request (BOS_TOKEN_FILE)")
 	flags.StringVar(&a.flags.caFile, "ca-file", "", "file with certificates to trust, in PEM (BOS_CA_FILE)")
+	flags.StringVar(&a.flags.certFile, "cert-file", "", "file with the client certificate to show, in PEM (BOS_CERT_FILE)")
+	flags.StringVar(&a.flags.keyFile, "key-file", "", "file with the key of that certificate, in PEM (BOS_KEY_FILE)")
 	flags.StringVar(&a.flags.context, "context", "", "context of the configuration file to use")
 	flags.DurationVar(&a.flags.timeout, "timeout", time.Minute, "how long to wait for an answer; 0 is for ever")
 	a.booleanVar(flags, &a.flags.insecure, "insecure-skip-verify", "do not check the server's certificate")
@@ -93,7 +97,7 @@ func (a *app) root() *cobra.Command {
 		a.exportCommand(), a.importCommand(),
 		a.reporterCommand(),
 	)
-	filesOnlyFor(root, "file", "token-file", "ca-file")
+	filesOnlyFor(root, "file", "token-file", "ca-file", "cert-file", "key-file")
 	return root
 }
 

@@ -40,6 +40,8 @@ type endpoint struct {
 	Tenant    string `yaml:"tenant"`
 	TokenFile string `yaml:"token-file"`
 	CAFile    string `yaml:"ca-file"`
+	CertFile  string `yaml:"cert-file"`
+	KeyFile   string `yaml:"key-file"`
 }
 
 // connection is how the server is reached.
@@ -69,6 +71,7 @@ func (a *app) clientFor(tenant string) (*client.Client, error) {
 	return client.New(client.Config{
 		URL: a.connection.URL, Tenant: tenant,
 		TokenFile: a.connection.TokenFile, TokenCommand: a.tokenCommand, CAFile: a.connection.CAFile,
+		CertFile: a.connection.CertFile, KeyFile: a.connection.KeyFile,
 		Insecure: a.connection.insecure, Timeout: a.connection.timeout,
 		UserAgent: "bos/" + version.String(),
 	})
@@ -80,6 +83,7 @@ func (a *app) connect(cmd *cobra.Command) (connection, error) {
 	env := endpoint{
 		URL: a.sys.Getenv("BOS_URL"), Tenant: a.sys.Getenv("BOS_TENANT"),
 		TokenFile: a.sys.Getenv("BOS_TOKEN_FILE"), CAFile: a.sys.Getenv("BOS_CA_FILE"),
+		CertFile: a.sys.Getenv("BOS_CERT_FILE"), KeyFile: a.sys.Getenv("BOS_KEY_FILE"),
 	}
 	conn := connection{insecure: bool(a.flags.insecure), timeout: a.flags.timeout}
 	conn.endpoint, conn.urlFrom = endpoint{URL: defaultURL}, "the default; set --url or BOS_URL to use another"
@@ -107,6 +111,7 @@ func (a *app) connect(cmd *cobra.Command) (connection, error) {
 	}
 	for name, to := range map[string]*string{
 		"url": &conn.URL, "tenant": &conn.Tenant, "token-file": &conn.TokenFile, "ca-file": &conn.CAFile,
+		"cert-file": &conn.CertFile, "key-file": &conn.KeyFile,
 	} {
 		if flags.Changed(name) {
 			*to = flags.Lookup(name).Value.String()
@@ -129,6 +134,7 @@ func (e endpoint) overlaid(over endpoint) endpoint {
 	return endpoint{
 		pick(e.URL, over.URL), pick(e.Tenant, over.Tenant),
 		pick(e.TokenFile, over.TokenFile), pick(e.CAFile, over.CAFile),
+		pick(e.CertFile, over.CertFile), pick(e.KeyFile, over.KeyFile),
 	}
 }
 
@@ -156,6 +162,7 @@ func (a *app) context() (endpoint, string, error) {
 	}
 	chosen.TokenFile = a.atHome(chosen.TokenFile)
 	chosen.CAFile = a.atHome(chosen.CAFile)
+	chosen.CertFile, chosen.KeyFile = a.atHome(chosen.CertFile), a.atHome(chosen.KeyFile)
 	return chosen, name, nil
 }
 

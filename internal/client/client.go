@@ -45,6 +45,10 @@ type Config struct {
 	TokenCommand []string
 	// CAFile holds certificates in PEM to trust beside the system's.
 	CAFile string
+	// CertFile and KeyFile hold the client certificate and its key in PEM, for
+	// servers that tell callers apart by it. They are read for each connection,
+	// since certificates are renewed while a program runs. Empty for none.
+	CertFile, KeyFile string
 	// Insecure turns the check of the server's certificate off.
 	Insecure bool
 	// Timeout bounds the wait for an answer, and for each further part of it;
@@ -105,13 +109,24 @@ func newTransport(cfg Config) (*http.Transport, error) {
 		transport = &http.Transport{Proxy: http.ProxyFromEnvironment}
 	}
 	transport = transport.Clone()
-	if cfg.CAFile == "" && !cfg.Insecure {
+	if (cfg.CertFile == "") != (cfg.KeyFile == "") {
+		return nil, errors.New("a client certificate and its key are needed together")
+	}
+	if cfg.CAFile == "" && cfg.CertFile == "" && !cfg.Insecure {
 		return transport, nil
 	}
 	transport.TLSClientConfig = &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		//nolint:gosec // The user asked for it.
 		InsecureSkipVerify: cfg.Insecure,
+	}
+	if cfg.CertFile != "" {
+		if _, err := clientCertificate(cfg); err != nil {
+			return nil, err
+		}
+		transport.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return clientCertificate(cfg)
+		}
 	}
 	if cfg.CAFile == "" {
 		return transport, nil
@@ -129,6 +144,16 @@ func newTransport(cfg Config) (*http.Transport, error) {
 	}
 	transport.TLSClientConfig.RootCAs = pool
 	return transport, nil
+}
+
+// clientCertificate reads the client certificate. The error names its files and
+// shows nothing of them.
+func clientCertificate(cfg Config) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the client certificate %s and its key %s: %w", cfg.CertFile, cfg.KeyFile, err)
+	}
+	return &pair, nil
 }
 
 // URL returns the server's address as messages may show it.
