@@ -62,6 +62,14 @@ type commits struct {
 	*mem.Engine
 	mu   sync.Mutex
 	left int
+	// takes is how long each takes.
+	takes time.Duration
+}
+
+func (c *commits) slow(takes time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.takes = takes
 }
 
 // failAfter lets so many commits pass; a negative number lets all.
@@ -74,7 +82,7 @@ func (c *commits) failAfter(n int) {
 // Commit implements store.Engine.
 func (c *commits) Commit(ctx context.Context, txn store.Txn) (int64, error) {
 	c.mu.Lock()
-	left := c.left
+	left, takes := c.left, c.takes
 	if left > 0 {
 		c.left--
 	}
@@ -82,6 +90,7 @@ func (c *commits) Commit(ctx context.Context, txn store.Txn) (int64, error) {
 	if left == 0 {
 		return 0, bos.Unavailable("store", errDown)
 	}
+	time.Sleep(takes)
 	return c.Engine.Commit(ctx, txn)
 }
 

@@ -99,27 +99,34 @@ func (o *cleanupOperator) lead(ctx context.Context, l store.Leadership) error {
 func (o *cleanupOperator) clean(ctx context.Context, l store.Leadership) (int, error) {
 	ttl := o.View.Options().CleanupTTL()
 	deleted := 0
+	var last int64
 	if ttl > 0 {
 		old := bos.SessionFilter{MinAge: bos.Some(ttl), Status: bos.SessionComplete}
 		for _, rec := range o.View.SessionsIn(bos.SessionComplete) {
 			if !old.Match(&rec.Session, time.Now()) {
 				continue
 			}
-			if err := o.delete(ctx, l, rec); err != nil {
+			revision, err := o.delete(ctx, l, rec)
+			if err != nil {
 				return deleted, err
 			}
+			last = max(last, revision)
 			deleted++
 		}
+	}
+	// Their plans are seen to be nobody's once the view knows that they are gone.
+	if err := o.View.WaitFor(ctx, last); err != nil {
+		return deleted, err
 	}
 	return deleted, o.cleanPlans(ctx, l)
 }
 
-// delete removes a session that is still as it was seen, and what belongs to
-// it.
-func (o *cleanupOperator) delete(ctx context.Context, l store.Leadership, rec *bos.SessionRecord) error {
+// delete removes a session that is still as it was seen, and its saved status.
+// It returns the revision of that, 0 if the session has changed.
+func (o *cleanupOperator) delete(ctx context.Context, l store.Leadership, rec *bos.SessionRecord) (int64, error) {
 	fence := l.Fence()
 	key := rec.Session.Key()
-	_, err := o.Store.Commit(ctx, store.Txn{
+	revision, err := o.Store.Commit(ctx, store.Txn{
 		Ops: []store.Op{
 			{Key: store.SessionKey(key), Delete: true, Expect: rec.Revision},
 			{Key: store.StatusKey(key), Delete: true, Expect: store.AnyRevision},
@@ -127,14 +134,14 @@ func (o *cleanupOperator) delete(ctx context.Context, l store.Leadership, rec *b
 		Fence: &fence,
 	})
 	if bos.IsConflict(err) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return fmt.Errorf("delete session %q: %w", key.Name, err)
+		return 0, fmt.Errorf("delete session %q: %w", key.Name, err)
 	}
 	o.Log.Info("an old session was deleted", slog.String("operator", decide.RoleSessionCleanup),
 		slog.String("session", key.Name), slog.String("tenant", key.Tenant))
-	return nil
+	return revision, nil
 }
 
 // cleanPlans deletes the plans of sessions that are gone.

@@ -161,6 +161,41 @@ func TestWaitingSessionDelaysNoOther(t *testing.T) {
 
 // A staged session touches nothing but the staged state, and is complete once
 // every node that it staged was applied.
+// Large sessions that are being set up don't keep a small one waiting until they
+// are done, however many there are.
+func TestSmallSessionIsSetUpBetweenLargeOnes(t *testing.T) {
+	ids := make([]string, 7000)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("x%dc0s%db0n0", 1000+i/64, i%64)
+	}
+	inVirtualTime(t, ids, func(f *fixture) {
+		f.template("large", "s3://b/one", "", ids)
+		f.template("small", "s3://b/one", "", ids[:1])
+		f.commits.slow(20 * time.Millisecond)
+		f.start("session-setup")
+		const large = 10
+		for i := range large {
+			f.session(fmt.Sprintf("large-%d", i), "large", bos.OperationBoot)
+		}
+		running := func(name string) bool { return f.state(name).Session.Status.Status == bos.SessionRunning }
+		f.session("small", "small", bos.OperationBoot)
+		for range 10_000 {
+			if running("small") {
+				break
+			}
+			f.wait(10 * time.Millisecond)
+		}
+		if !running("small") {
+			t.Fatal("the small session does not run")
+		}
+		for i := range large {
+			if name := fmt.Sprintf("large-%d", i); running(name) {
+				t.Errorf("%s runs already", name)
+			}
+		}
+	})
+}
+
 func TestStagedSession(t *testing.T) {
 	inVirtualTime(t, three, func(f *fixture) {
 		f.start()

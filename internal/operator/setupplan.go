@@ -224,6 +224,9 @@ func (r *resolver) nodes(ctx context.Context, name string, set *bos.BootSet, lim
 // before are left alone.
 func (t *setupTerm) apply(ctx context.Context, rec *bos.SessionRecord) (unknown []string, err error) {
 	for n := range rec.Sealed.Chunks {
+		if n > 0 {
+			t.giveWay()
+		}
 		key := store.PlanKey(rec.Sealed.UID, n)
 		kv, err := t.Store.Get(ctx, key)
 		if err != nil {

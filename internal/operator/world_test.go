@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -138,8 +137,9 @@ func (w *world) Query(ctx context.Context, ids []string, _ bool) (map[string]hsm
 	}
 	all, err := w.Nodes(ctx)
 	out := map[string]hsm.Node{}
+	asked := bos.NewSet(ids...)
 	for _, n := range all {
-		if slices.Contains(ids, n.ID) {
+		if asked.Has(n.ID) {
 			out[n.ID] = n
 		}
 	}
