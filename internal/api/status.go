@@ -22,13 +22,15 @@ func (s *server) getStatus(x *exchange) error {
 			return nil
 		}
 	}
-	return x.json(http.StatusOK, s.summary(&rec.Session))
+	return x.json(http.StatusOK, s.summary(rec))
 }
 
 // summary computes the progress of a session from its nodes.
-func (s *server) summary(session *bos.Session) bos.ExtendedStatus {
-	active, staged := s.view.Driven(session.Key())
-	return bos.Summarize(session, active, staged, s.now())
+func (s *server) summary(rec *bos.SessionRecord) bos.ExtendedStatus {
+	active, staged := s.view.Driven(rec.Session.Key())
+	summary := bos.Summarize(&rec.Session, active, staged, s.now())
+	summary.AddLost(&rec.Session, s.view.Lost(rec))
+	return summary
 }
 
 // saveStatus computes the progress of a session and saves it. The session is
@@ -47,7 +49,7 @@ func (s *server) saveStatus(x *exchange) error {
 			if !exists {
 				return nil, nil, noSession(key)
 			}
-			summary = s.summary(&rec.Session)
+			summary = s.summary(rec)
 			data, err := store.Encode(summary)
 			return rec, []store.Op{{Key: store.StatusKey(key), Value: data, Expect: store.AnyRevision}}, err
 		},

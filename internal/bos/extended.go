@@ -3,6 +3,7 @@
 package bos
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -101,6 +102,34 @@ func Summarize(s *Session, active []*Record, staged int, now time.Time) Extended
 		ErrorSummary:      summarizeErrors(errs),
 		Timing:            timingOf(s, now),
 	}
+}
+
+// AddLost adds to a summary the nodes that a session was set up on and that
+// another one drives now: whoever lost a race for a node is to find out. What
+// is counted of the session's own nodes stays.
+func (e *ExtendedStatus) AddLost(s *Session, lost []*Record) {
+	errs := map[string][]string{}
+	for _, r := range lost {
+		text := takenOver(s, r.OwnSession())
+		errs[text] = append(errs[text], r.Component.ID)
+	}
+	for text, summary := range summarizeErrors(errs) {
+		e.ErrorSummary[text] = summary
+	}
+}
+
+// takenOver says by whom a node was taken over; a tenant is told no names that
+// are not its own.
+func takenOver(s *Session, by SessionKey) string {
+	switch {
+	case by.Name == "":
+		return "No longer driven by this session"
+	case by.Tenant == s.Tenant:
+		return fmt.Sprintf("Taken over by session '%s'", by.Name)
+	case s.Tenant == "":
+		return fmt.Sprintf("Taken over by session '%s' of tenant '%s'", by.Name, by.Tenant)
+	}
+	return "Taken over by a session that is not this tenant's"
 }
 
 func summarizeErrors(errs map[string][]string) map[string]ErrorSummary {

@@ -65,7 +65,9 @@ func (o *completionOperator) completeOne(ctx context.Context, l store.Leadership
 			now := time.Now()
 			next := old.Complete(now, "")
 			active, staged := o.View.Driven(key)
-			status, err := store.Encode(bos.Summarize(&next.Session, active, staged, now))
+			summary := bos.Summarize(&next.Session, active, staged, now)
+			summary.AddLost(&old.Session, o.View.Lost(old))
+			status, err := store.Encode(summary)
 			if err != nil {
 				return nil, nil, err
 			}

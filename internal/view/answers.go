@@ -232,6 +232,30 @@ func (v *View) OrphanPlans() map[string]int {
 	return orphans
 }
 
+// Lost returns the components that a running session was set up on and that are
+// not its own any more. A staged session loses none: its nodes belong to whom
+// they are applied for.
+func (v *View) Lost(s *bos.SessionRecord) []*bos.Record {
+	if s.Session.Stage || s.Session.Status.Status != bos.SessionRunning {
+		return nil
+	}
+	key := s.Session.Key()
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	v.visit(s.Sealed.Nodes)
+	chunks := v.plans[s.Sealed.UID]
+	var lost []*bos.Record
+	for n := 0; chunks[n] != nil; n++ {
+		for _, planned := range chunks[n].Nodes {
+			node := v.nodes.get(planned.ID)
+			if node != nil && !planned.Unknown && node.Record.OwnSession() != key {
+				lost = append(lost, node.Record)
+			}
+		}
+	}
+	return lost
+}
+
 // Members returns the components that a session was set up on, as its field
 // components shows them: comma-separated, empty until it runs. A client's own
 // text goes before what set-up found.

@@ -135,4 +135,3 @@ func TestSmallSessionBesideALargeOne(t *testing.T) {
 		}
 	})
 }
-
