@@ -335,13 +335,16 @@ func (o *Observer[T]) Away() (decide.Away, bool) {
 
 // AwayText is the error of a node that waits for a service to answer.
 func AwayText(service string, since time.Time, err error) string {
-	text := fmt.Sprintf("waiting for %s, which has not answered since %s UTC", service, since.UTC().Format("15:04:05"))
+	text := fmt.Sprintf("%sanswered since %s UTC", AwayPrefix(service), since.UTC().Format("15:04:05"))
 	var e *bos.Error
 	if errors.As(err, &e) && e.Message != "" {
 		text += ": " + e.Message
 	}
 	return text
 }
+
+// AwayPrefix is how [AwayText] begins for a service, whenever it went away.
+func AwayPrefix(service string) string { return "waiting for " + service + ", which has not " }
 
 // Retry asks again at once if the service was away: it may have come back.
 func (o *Observer[T]) Retry() {

@@ -166,8 +166,9 @@ func (t *powerTerm) pass(ctx context.Context, ids []string) (map[string]bos.Inst
 	}
 	revisions := revisionsOf(in.Nodes)
 	t.gates.trying(plan.Probed)
+	images := newTags()
 	for _, b := range plan.Batches {
-		t.start(b, revisions, plan.Probed)
+		t.start(b, revisions, images, plan.Probed)
 	}
 	maps.Copy(due, plan.Due)
 	return due, nil
@@ -201,18 +202,20 @@ func revisionsOf(nodes []decide.PowerNode) map[string]int64 {
 // it is in the input's Away, and what could not be asked is guessed, so that
 // the candidates wait for that service and for nothing else.
 func (t *powerTerm) look(ctx context.Context, in *decide.PowerInput, candidates []string) (guessed bool) {
-	if len(candidates) == 0 {
-		return false
-	}
 	wanted := bos.NewSet(candidates...)
-	known, err := t.HSM.Query(ctx, candidates, false)
-	guessed = !t.answered(in, decide.ServiceHSM, err)
+	var known map[string]hsm.Node
 	var power map[string]pcs.Power
-	if t.power != "" {
-		power, err = t.PCS.PowerStatus(ctx, candidates)
-		guessed = !t.answered(in, decide.ServicePCS, err) || guessed
+	var locks map[string]hsm.LockState
+	if len(candidates) > 0 {
+		var err error
+		known, err = t.HSM.Query(ctx, candidates, false)
+		guessed = !t.answered(in, decide.ServiceHSM, err)
+		if t.power != "" {
+			power, err = t.PCS.PowerStatus(ctx, candidates)
+			guessed = !t.answered(in, decide.ServicePCS, err) || guessed
+		}
+		locks = t.locks(ctx, in.Nodes, wanted)
 	}
-	locks := t.locks(ctx, in.Nodes, wanted)
 	for i := range in.Nodes {
 		n := &in.Nodes[i]
 		id := n.Record.Component.ID
@@ -308,7 +311,7 @@ func (t *powerTerm) hold(ctx context.Context, in decide.PowerInput, list []decid
 
 // start carries a batch out as soon as there is a slot for it. It may be the
 // one that tries services.
-func (t *powerTerm) start(b decide.PowerBatch, revisions map[string]int64, tries []string) {
+func (t *powerTerm) start(b decide.PowerBatch, revisions map[string]int64, images *tags, tries []string) {
 	t.loop.hold(b.Nodes)
 	t.granted(b.Nodes)
 	t.count(1)
@@ -323,7 +326,7 @@ func (t *powerTerm) start(b decide.PowerBatch, revisions map[string]int64, tries
 		select {
 		case t.slots <- struct{}{}:
 			defer func() { <-t.slots }()
-			t.act(t.actCtx, b, revisions)
+			t.act(t.actCtx, b, revisions, images)
 		case <-t.actCtx.Done():
 		}
 	})

@@ -47,6 +47,8 @@ type act struct {
 	nodes map[string]*bos.Record
 	// tokens are the BSS tokens of the batch's boot groups.
 	tokens []string
+	// tags are the images that the pass has had projected.
+	tags *tags
 }
 
 // still returns those of some nodes for which the command is still to be sent.
@@ -62,8 +64,8 @@ func (a *act) still(ids []string) []string {
 
 // act carries out a batch: it records the attempt, prepares what the nodes
 // boot, sends the command, and notes what came of it.
-func (t *powerTerm) act(ctx context.Context, b decide.PowerBatch, revisions map[string]int64) {
-	a := &act{batch: b, Attempt: bos.Attempt{ID: uuid.NewString(), Action: t.action, Fence: t.l.Fence().Revision}}
+func (t *powerTerm) act(ctx context.Context, b decide.PowerBatch, revisions map[string]int64, images *tags) {
+	a := &act{batch: b, tags: images, Attempt: bos.Attempt{ID: uuid.NewString(), Action: t.action, Fence: t.l.Fence().Revision}}
 	t.mu.Lock()
 	t.acting[a.ID] = struct{}{}
 	t.mu.Unlock()

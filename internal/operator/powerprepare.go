@@ -4,7 +4,9 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"bos/internal/bos"
@@ -58,12 +60,53 @@ func (t *powerTerm) project(ctx context.Context, a *act) bool {
 	return true
 }
 
+// tag has one image projected, once in a pass: the commands of a pass share what
+// IMS said.
 func (t *powerTerm) tag(ctx context.Context, a *act, image string, ids []string) error {
-	ctx, err := t.guard(ctx, a, ids)
-	if err != nil {
-		return err
+	return a.tags.once(image, func() error {
+		ctx, err := t.guard(ctx, a, ids)
+		if err != nil {
+			return err
+		}
+		return t.IMS.Tag(ctx, image, projectKey, projectValue, a.ID)
+	})
+}
+
+// tags is what IMS said of images in a pass.
+type tags struct {
+	mu     sync.Mutex
+	images map[string]*tagged
+}
+
+type tagged struct {
+	mu   sync.Mutex
+	done bool
+	err  error
+}
+
+func newTags() *tags { return &tags{images: map[string]*tagged{}} }
+
+// once returns what tagging an image led to. A command that was given up says
+// nothing about the image.
+func (t *tags) once(image string, tag func() error) error {
+	t.mu.Lock()
+	i := t.images[image]
+	if i == nil {
+		i = &tagged{}
+		t.images[image] = i
 	}
-	return t.IMS.Tag(ctx, image, projectKey, projectValue, a.ID)
+	t.mu.Unlock()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.done {
+		return i.err
+	}
+	err := tag()
+	var e *call.Error
+	if i.done = !errors.As(err, &e) || e.Kind != call.Canceled; i.done {
+		i.err = err
+	}
+	return err
 }
 
 // bootParameters tells BSS what the nodes boot. The token by which a node

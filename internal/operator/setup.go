@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -249,10 +250,14 @@ func (t *setupTerm) fail(ctx context.Context, rec *bos.SessionRecord, text strin
 	return err
 }
 
-// showWait shows as the session's error what its set-up waits for.
+// showWait shows as the session's error what its set-up waits for, with the time
+// since when.
 func (t *setupTerm) showWait(ctx context.Context, rec *bos.SessionRecord, cause error) error {
 	var e *bos.Error
-	if rec.Session.Status.Error != nil || !errors.As(cause, &e) {
+	if !errors.As(cause, &e) {
+		return nil
+	}
+	if shown := rec.Session.Status.Error; shown != nil && strings.HasPrefix(*shown, observe.AwayPrefix(e.Dependency)) {
 		return nil
 	}
 	text := observe.AwayText(e.Dependency, time.Now(), cause)
