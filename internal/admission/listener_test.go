@@ -171,7 +171,8 @@ func TestSlowHeader(t *testing.T) {
 	c := s.dial().send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
 	c.wants(200, "[0,true]")
 	c.send("GET /b HTTP/1.1\r\n")
-	c.wants(408, "17 bytes")
+	// The server may have read the first byte while it was still answering.
+	c.wants(408, "bytes of it arrived")
 	if got := s.limits(); !slices.Equal(got, []string{LimitHeaderTime, LimitHeaderTime}) {
 		t.Errorf("counted %v", got)
 	}
