@@ -231,14 +231,15 @@ func (in *StatusInput) runs(n *StatusNode) bool {
 const Staleness = 95 * time.Second
 
 // mayBeOn reports whether a node that shows as off may have been switched on,
-// or may still come on: nobody is done with one that is about to change.
+// or may still come on: nobody is done with one that is about to change. A site
+// that says that its nodes take less time is believed.
 func (in *StatusInput) mayBeOn(n *StatusNode) bool {
-	return in.doubts(n, max(Staleness, in.Options.MaxPowerOnWait()), bos.ActionPoweringOn)
+	return in.doubts(n, min(Staleness, in.Options.MaxPowerOnWait()), bos.ActionPoweringOn)
 }
 
 // mayBeOff reports whether a node that shows as on may have been shut down.
 func (in *StatusInput) mayBeOff(n *StatusNode) bool {
-	return in.doubts(n, Staleness, bos.ActionPoweringOffGracefully, bos.ActionPoweringOffForcefully)
+	return in.doubts(n, min(Staleness, in.Options.MaxPowerOffWait()), bos.ActionPoweringOffGracefully, bos.ActionPoweringOffForcefully)
 }
 
 func (in *StatusInput) doubts(n *StatusNode, d time.Duration, actions ...bos.Action) bool {
