@@ -12,9 +12,10 @@ ROUNDS ?= 10000
 KILLS ?= 200
 CRASH_NODES ?= 1000
 CLUSTER_NODES ?= 500
+OUTAGE_NODES ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race race-test crash-test cluster-test conformance-traces fuzz vet lint api-lint fmt generate generate-check
+.PHONY: help build demo test race race-test crash-test cluster-test outage-test conformance-traces fuzz vet lint api-lint fmt generate generate-check
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,14 +33,18 @@ race: ## Run the tests with the race detector
 	$(GO) test -race ./...
 
 race-test: ## Let clients do contradictory things at once, ROUNDS (10000) times for each race
-	BOS_RACE_ROUNDS=$(ROUNDS) $(GO) test -count=1 -v -timeout 3h ./test/race
+	TEST_RACE_ROUNDS=$(ROUNDS) $(GO) test -count=1 -v -timeout 3h ./test/race
 
 crash-test: ## Kill a server KILLS (200) times while it reboots CRASH_NODES (1000); break its disk
-	BOS_CRASH_KILLS=$(KILLS) BOS_CRASH_NODES=$(CRASH_NODES) $(GO) test -count=1 -v -timeout 3h ./test/crash
+	TEST_CRASH_KILLS=$(KILLS) TEST_CRASH_NODES=$(CRASH_NODES) $(GO) test -count=1 -v -timeout 3h ./test/crash
 
 cluster-test: ## Kill, stop, cut off and restart members of a cluster with CLUSTER_NODES (500) nodes
-	BOS_CLUSTER_NODES=$(CLUSTER_NODES) BOS_CLUSTER_PAUSE=30 BOS_CLUSTER_SECONDS=180 BOS_CLUSTER_LENIENCY=1 \
+	TEST_CLUSTER_NODES=$(CLUSTER_NODES) TEST_CLUSTER_PAUSE=30 TEST_CLUSTER_SECONDS=180 TEST_CLUSTER_LENIENCY=1 \
 		$(GO) test -count=1 -v -timeout 2h ./test/cluster
+
+outage-test: ## Take each service away for a minute, in five ways, in the midst of a reboot of OUTAGE_NODES (500)
+	TEST_OUTAGE_ALL=1 TEST_OUTAGE_NODES=$(OUTAGE_NODES) TEST_OUTAGE_SECONDS=60 TEST_OUTAGE_LENIENCY=1 \
+		$(GO) test -count=1 -v -timeout 3h -parallel 4 ./test/outage
 
 conformance-traces: ## Play the recorded traces of the operators over real HTTP, many at once
 	$(GO) test -count=1 -tags traces -parallel $(TRACES_AT_ONCE) -run 'TestTracesForReal' ./test/conformance

@@ -15,9 +15,11 @@ import (
 
 const (
 	// firstBackoff and maxBackoff bound how long a service that is away is left
-	// alone, on the fleet's clock; the time doubles with each failure.
+	// alone, on the fleet's clock; the time doubles with each failure. Together
+	// with the wait of the service's breaker it is how late the work goes on when
+	// the service is back, which is to be less than 5 s.
 	firstBackoff = time.Second
-	maxBackoff   = 30 * time.Second
+	maxBackoff   = 2 * time.Second
 )
 
 // gates keep an operator from calling services that are away. When a gate's

@@ -41,7 +41,7 @@ const (
 // within checks a time that is to be kept.
 func within(t *testing.T, what string, took, limit time.Duration) {
 	t.Helper()
-	limit *= time.Duration(rig.Number(t, "BOS_CLUSTER_LENIENCY", leniency))
+	limit *= time.Duration(rig.Number(t, "TEST_CLUSTER_LENIENCY", leniency))
 	if took > limit {
 		t.Errorf("%s took %v, more than %v", what, took.Round(time.Millisecond), limit)
 	}
@@ -64,7 +64,7 @@ func newFleet(t *testing.T) *fleet {
 
 func startFleet(t *testing.T, more ...string) *fleet {
 	t.Helper()
-	site := rig.Site(t, sim.Config{Nodes: rig.Number(t, "BOS_CLUSTER_NODES", everydayNodes), TimeScale: timeScale})
+	site := rig.Site(t, sim.Config{Nodes: rig.Number(t, "TEST_CLUSTER_NODES", everydayNodes), TimeScale: timeScale})
 	return &fleet{Cluster: rig.NewCluster(t, site, more...), t: t, site: site, nodes: site.Nodes()}
 }
 
@@ -318,7 +318,7 @@ func TestPaused(t *testing.T) {
 	f.Members[victim].Signal(syscall.SIGSTOP)
 	after := f.operating(victim, paused)
 	t.Logf("m%d is stopped: others operate after %v", victim, after.Sub(paused).Round(time.Millisecond))
-	seconds := time.Duration(rig.Number(t, "BOS_CLUSTER_PAUSE", 8)) * time.Second
+	seconds := time.Duration(rig.Number(t, "TEST_CLUSTER_PAUSE", 8)) * time.Second
 	time.Sleep(time.Until(paused.Add(seconds)))
 	f.Members[victim].Signal(syscall.SIGCONT)
 	f.Ready(victim)

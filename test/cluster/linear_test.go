@@ -170,8 +170,8 @@ func misfortunes(f *fleet, rng *rand.Rand, done <-chan struct{}) map[string]int 
 // no read is older than a write that was acknowledged before it began.
 func TestLinearizable(t *testing.T) {
 	f := startFleet(t)
-	seconds := rig.Number(t, "BOS_CLUSTER_SECONDS", 15)
-	seed := uint64(rig.Number(t, "BOS_CLUSTER_SEED", int(time.Now().UnixNano()&0xffffff)+1))
+	seconds := rig.Number(t, "TEST_CLUSTER_SECONDS", 15)
+	seed := uint64(rig.Number(t, "TEST_CLUSTER_SEED", int(time.Now().UnixNano()&0xffffff)+1))
 	t.Logf("seed %d", seed)
 	h := &history{begun: time.Now()}
 	end := make(chan struct{})

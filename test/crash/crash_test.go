@@ -46,8 +46,8 @@ type world struct {
 }
 
 func TestKilled(t *testing.T) {
-	kills, count := rig.Number(t, "BOS_CRASH_KILLS", everydayKills), rig.Number(t, "BOS_CRASH_NODES", everydayNodes)
-	seed := uint64(rig.Number(t, "BOS_CRASH_SEED", int(time.Now().UnixNano()&0xffffff)+1))
+	kills, count := rig.Number(t, "TEST_CRASH_KILLS", everydayKills), rig.Number(t, "TEST_CRASH_NODES", everydayNodes)
+	seed := uint64(rig.Number(t, "TEST_CRASH_SEED", int(time.Now().UnixNano()&0xffffff)+1))
 	t.Logf("seed %d", seed)
 	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 1))}
 	w.site = rig.Site(t, sim.Config{Nodes: count, TimeScale: timeScale, PoweredOn: true, Seed: seed})
@@ -125,7 +125,7 @@ func (w *world) round(n, kills int) {
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
-		w.withdraw(withdrawn)
+		w.withdraw(name, withdrawn)
 		w.moment()
 		w.bosd.Kill()
 		w.kills = append(w.kills, time.Now())
@@ -182,11 +182,13 @@ type withdrawal struct {
 	off bool
 }
 
-// withdraw takes the goals of some nodes back, in the midst of the session.
-func (w *world) withdraw(done map[string]withdrawal) {
+// withdraw takes the goals of some nodes back, in the midst of the session: of
+// nodes that have got one from it, since what comes before that is replaced by
+// it, and rightly so.
+func (w *world) withdraw(session string, done map[string]withdrawal) {
 	for range max(1, len(w.nodes)/200) {
 		node := w.nodes[w.rng.IntN(len(w.nodes))]
-		if _, twice := done[node]; twice {
+		if _, twice := done[node]; twice || !w.driven(node, session) {
 			continue
 		}
 		off := w.rng.IntN(2) == 0
@@ -201,6 +203,23 @@ func (w *world) withdraw(done map[string]withdrawal) {
 			done[node] = withdrawal{time.Now(), off}
 		}
 	}
+}
+
+// driven reports whether a session has given a node its goal, and it is not
+// there yet. Set-up gives each node its goal once.
+func (w *world) driven(node, session string) bool {
+	a, err := w.api.Try(w.t.Context(), http.MethodGet, "/v2/components/"+node, nil)
+	if err != nil || !a.OK() {
+		return false
+	}
+	var c struct {
+		Enabled bool
+		Session string
+	}
+	if err := a.Into(&c); err != nil {
+		w.t.Error(err)
+	}
+	return c.Enabled && c.Session == session
 }
 
 // judge compares what the site received with what it should have received.

@@ -38,7 +38,7 @@ var errAway = errors.New("a server could not answer")
 // in which a server could not answer is run again, under another number.
 func race(t *testing.T, name string, round func(ctx context.Context, i int) error) {
 	t.Helper()
-	n := rig.Number(t, "BOS_RACE_ROUNDS", rounds)
+	n := rig.Number(t, "TEST_RACE_ROUNDS", rounds)
 	begun := time.Now()
 	var lost, next, again, done atomic.Int64
 	var running sync.WaitGroup

@@ -20,7 +20,14 @@ type API struct {
 	t      testing.TB
 	bases  []string
 	client *http.Client
+	tenant string
 	next   atomic.Int64
+}
+
+// As returns a client of the same servers that speaks for a tenant, and waits
+// for an answer as long as is said.
+func (a *API) As(tenant string, patience time.Duration) *API {
+	return &API{t: a.t, bases: a.bases, tenant: tenant, client: &http.Client{Transport: a.client.Transport, Timeout: patience}}
 }
 
 // NewAPI returns a client of the servers at some addresses.
@@ -77,6 +84,9 @@ func (a *API) Ask(ctx context.Context, server int, method, path string, body any
 	}
 	if payload != nil {
 		r.Header.Set("Content-Type", "application/json")
+	}
+	if a.tenant != "" {
+		r.Header.Set("Cray-Tenant-Name", a.tenant)
 	}
 	res, err := a.client.Do(r)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -150,6 +151,13 @@ func New(t testing.TB, name string, environ []string, args ...string) *Process {
 	p := &Process{t: t, name: name, args: args, environ: environ}
 	t.Cleanup(func() {
 		p.Kill()
+		if dir := os.Getenv("TEST_LOGS"); dir != "" {
+			// The whole logs, of tests that went well too, for whoever looks for more.
+			path := filepath.Join(dir, strings.ReplaceAll(t.Name(), "/", "_")+"-"+name+".log")
+			if err := os.WriteFile(path, []byte(p.Log()), 0o600); err != nil {
+				t.Error(err)
+			}
+		}
 		if t.Failed() {
 			t.Logf("the end of the log of %s:\n%s", name, tail(p.Log(), 12000))
 		}

@@ -11,9 +11,10 @@ const (
 	// breakerThreshold is the number of failures in a row that opens a breaker.
 	breakerThreshold = 5
 	// breakerFirstWait and breakerMaxWait bound the time until a probe; it
-	// doubles with each probe that fails.
+	// doubles with each probe that fails. A probe every two seconds harms nobody,
+	// and work that waits goes on soon after the service is back.
 	breakerFirstWait = time.Second
-	breakerMaxWait   = 30 * time.Second
+	breakerMaxWait   = 2 * time.Second
 )
 
 // breakerState is what a breaker lets through.
@@ -49,7 +50,7 @@ type ticket struct {
 
 // breaker keeps calls from a service that doesn't answer. It opens after five
 // failures in a row, lets one probe through after 1 s, and waits twice as long
-// after each failed one, up to 30 s; all waits times scale.
+// after each failed one, up to 2 s; all waits times scale.
 //
 // Calls that began before it opened or closed are told by their generation:
 // what becomes of them neither counts as a probe nor closes it, but an answer
