@@ -80,6 +80,44 @@ func TestOutages(t *testing.T) {
 	}
 }
 
+// Work that waits for a service goes on within seconds when it is back, also if
+// every node waits for the same one and nobody looks at all of them for long.
+func TestGoesOnSoon(t *testing.T) {
+	for _, service := range []string{"hsm", "pcs", "bss", "cfs"} {
+		t.Run(service, func(t *testing.T) {
+			inVirtualTime(t, three, func(f *fixture) {
+				const outage = 73 * time.Second
+				begun := time.Now()
+				asked := time.Duration(-1)
+				f.world.set(func(w *world) {
+					w.hook = func(_ context.Context, call string, _ []string) error {
+						if !strings.HasPrefix(call, service+".") {
+							return nil
+						}
+						if time.Since(begun) < outage {
+							return away(service)
+						}
+						if asked < 0 {
+							asked = time.Since(begun) - outage
+						}
+						return nil
+					}
+				})
+				f.options(func(o *bos.Options) { o.PollingFrequency = 3600 })
+				f.start()
+				f.template("one", "s3://b/one", "cfg-1", three)
+				f.session("boot", "one", bos.OperationBoot)
+				f.wait(outage + 10*time.Second)
+				var soon time.Duration
+				f.world.set(func(*world) { soon = asked })
+				if soon < 0 || soon > 5*time.Second {
+					t.Errorf("%s is asked %s after it is back:\n%s", service, soon, f.dump())
+				}
+			})
+		})
+	}
+}
+
 // A lost answer to a power command is found out before anything is repeated.
 func TestLostAnswer(t *testing.T) {
 	inVirtualTime(t, three, func(f *fixture) {

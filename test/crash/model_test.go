@@ -119,7 +119,7 @@ func (m *model) session() *document {
 				return created, err
 			}
 			return m.api.Try(ctx, http.MethodPatch, path, map[string]any{
-				"components": fmt.Sprintf("x%d", v), "status": map[string]any{"status": "complete", "end_time": "2026-11-25T00:00:00"},
+				"components": fmt.Sprintf("written-%d", v), "status": map[string]any{"status": "complete", "end_time": "2026-11-25T00:00:00"},
 			})
 		},
 		get: m.call(http.MethodGet, path, nil), drop: m.call(http.MethodDelete, path, nil),
@@ -128,7 +128,7 @@ func (m *model) session() *document {
 			if err := a.Into(&s); err != nil {
 				return 0, err
 			}
-			if n, _ := fmt.Sscanf(s.Components, "x%d", &v); n == 0 {
+			if n, _ := fmt.Sscanf(s.Components, "written-%d", &v); n == 0 {
 				// Set-up may have come between the two writes.
 				return created, nil
 			}
