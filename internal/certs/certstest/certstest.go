@@ -76,6 +76,16 @@ func (ca *CA) Server(name string, expires time.Time) Pair {
 	})
 }
 
+// Member makes a certificate for both sides of connections of this host.
+func (ca *CA) Member(name string, expires time.Time) Pair {
+	ca.tb.Helper()
+	return ca.pair(&x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, NotAfter: expires,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	})
+}
+
 // Client makes a certificate with a common name and URIs.
 func (ca *CA) Client(name string, uris ...string) Pair {
 	ca.tb.Helper()
