@@ -5,7 +5,7 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/sha1" //nolint:gosec // the original's keys
+	"crypto/sha1"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -90,7 +90,7 @@ func fill(t *testing.T, address string, values map[int]map[string]string) {
 
 // tenantKey is the original's key of something of a tenant.
 func tenantKey(tenant, name string) string {
-	a, b := sha1.Sum([]byte(tenant)), sha1.Sum([]byte(name)) //nolint:gosec // the original's keys
+	a, b := sha1.Sum([]byte(tenant)), sha1.Sum([]byte(name))
 	return hex.EncodeToString(a[:]) + "-" + hex.EncodeToString(b[:])
 }
 
@@ -147,10 +147,10 @@ func TestImport(t *testing.T) {
 	if all, err := os.ReadDir(dir); err != nil || len(all) != 1 {
 		t.Errorf("a dry run wrote: %v, %v", all, err)
 	}
-	real := command(t, "", args...)
+	wet := command(t, "", args...)
 	report, _, _ := strings.Cut(dry, "\ndry run")
-	if !strings.HasPrefix(real, report) {
-		t.Errorf("the dry run showed\n%.2000s\nand then\n%.2000s", dry, real)
+	if !strings.HasPrefix(wet, report) {
+		t.Errorf("the dry run showed\n%.2000s\nand then\n%.2000s", dry, wet)
 	}
 	for _, want := range []string{
 		"components x1000c0s0b0n0: actual_state.boot_artifacts.timestamp: dropped",
@@ -158,11 +158,11 @@ func TestImport(t *testing.T) {
 		`templates "my boot": name: "my boot" became "auto_renamed_my_boot"`, `sessions "old one": template_name: "my boot" became "auto_renamed_my_boot"`,
 		"sessions not-mine: left out: it has no status", "templates blue/none: left out: it has 0 boot sets", "options options: bss_read_timeout: 5 became 10",
 	} {
-		if !strings.Contains(real, want) {
+		if !strings.Contains(wet, want) {
 			t.Errorf("not reported: %s", want)
 		}
 	}
-	if strings.Contains(real, "console=secret") || strings.Contains(real, "token-1-of-the-original") || strings.Contains(real, password) {
+	if strings.Contains(wet, "console=secret") || strings.Contains(wet, "token-1-of-the-original") || strings.Contains(wet, password) {
 		t.Error("a secret is reported")
 	}
 	checkSideFile(t, side, map[string]string{"x2": `{"id":"x3"}`, "x8": `"not JSON"`, "x9": "null", tenantKey("", "not-mine"): `{"name":"not-mine","operation":"boot"}`,
