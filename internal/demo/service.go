@@ -60,7 +60,7 @@ func pause(ctx context.Context, wait time.Duration) error {
 // time only.
 const (
 	shortestPause = 50 * time.Millisecond
-	longestPause  = 500 * time.Millisecond
+	longestPause  = 5 * time.Second
 	pauseShare    = 4
 )
 

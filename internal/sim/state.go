@@ -73,20 +73,20 @@ func (s *Site) Node(x string) (NodeState, bool) {
 	return out, true
 }
 
-// Working returns how many of these nodes the hardware is still at work for, or
-// the services around it: power that changes or that PCS does not show yet, a
+// Working reports whether the hardware is still at work for one of these nodes,
+// or the services around it: power that changes or that PCS does not show yet, a
 // transition of PCS that holds the node, a boot, a late report, a CFS run.
 // Unknown nodes are ignored.
-func (s *Site) Working(nodes []string) int {
+func (s *Site) Working(nodes []string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, n := s.now(), 0
+	now := s.now()
 	for _, x := range nodes {
 		if i, ok := s.lookup(x); ok && s.working(i, now) {
-			n++
+			return true
 		}
 	}
-	return n
+	return false
 }
 
 func (s *Site) working(i int32, now time.Duration) bool {

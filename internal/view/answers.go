@@ -116,6 +116,13 @@ func (v *View) StatusCounts() map[bos.StatusName]int {
 // wait for its staged state to be applied: the same session of the same tenant,
 // nobody else's of that name.
 func (v *View) Driven(key bos.SessionKey) (active []*bos.Record, staged int) {
+	active, staged = v.drivenBy(key)
+	// Not under the lock: a large session takes its time.
+	slices.SortFunc(active, func(a, b *bos.Record) int { return strings.Compare(a.Component.ID, b.Component.ID) })
+	return active, staged
+}
+
+func (v *View) drivenBy(key bos.SessionKey) (active []*bos.Record, staged int) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	set := v.nodes.bySession[key]
@@ -124,7 +131,6 @@ func (v *View) Driven(key bos.SessionKey) (active []*bos.Record, staged int) {
 	for s := range set {
 		active = append(active, s.node.Record)
 	}
-	slices.SortFunc(active, func(a, b *bos.Record) int { return strings.Compare(a.Component.ID, b.Component.ID) })
 	for s := range v.nodes.byStage[key] {
 		if s.node.Record.AwaitedStage() == key {
 			staged++
