@@ -142,8 +142,10 @@ type run struct {
 	pid  int
 	bare *target
 	raw  *rawStore
-	// started are the processes to stop, in the order of their start.
+	// started are the processes to stop, in the order of their start; server is
+	// the one that is measured, nil if it was there before.
 	started []*process
+	server  *process
 
 	ids  []string
 	docs docs
@@ -158,6 +160,9 @@ func measure(ctx context.Context, cfg Config, nodes int, original Original) (siz
 		return r.size, fmt.Errorf("make a folder: %w", err)
 	}
 	defer func() {
+		if err != nil && r.server != nil {
+			err = r.server.fault(err)
+		}
 		err = errors.Join(err, r.stop(), os.RemoveAll(r.dir))
 		size = r.size
 		size.Rows = results(nodes, r.out, original)

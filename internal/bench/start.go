@@ -101,6 +101,7 @@ func (r *run) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.server = server
 	r.bos, r.pid = newTarget("BOS", base), server.pid()
 	err = until(ctx, server, startTimeout, lookPause, func() (bool, error) {
 		err := r.bos.do(ctx, http.MethodGet, "/v2/options", nil, discard)

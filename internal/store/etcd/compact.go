@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
 
@@ -103,11 +104,32 @@ func (c *compactor) look(ctx context.Context) error {
 	if err != nil || held && now.written-c.former.written < mostHistory {
 		return err
 	}
-	if err := c.engine.Compact(ctx, c.last.revision); err != nil {
+	if err := c.cut(ctx, c.last.revision); err != nil {
 		return err
 	}
 	c.former, c.last = c.last, now
 	return nil
+}
+
+// cut forgets the history before a revision and waits until that is done: a cut
+// looks at every document in the store, and those that etcd is asked for
+// meanwhile would pile up behind it. etcd does not heed the context; when that
+// ends the cut is left to it.
+func (c *compactor) cut(ctx context.Context, revision int64) error {
+	finished := make(chan error, 1)
+	go func() {
+		_, err := c.engine.client.Compact(ctx, revision, clientv3.WithCompactPhysical())
+		finished <- err
+	}()
+	select {
+	case err := <-finished:
+		if err != nil && !errors.Is(err, rpctypes.ErrCompacted) {
+			return c.engine.wrap(ctx, err)
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (c *compactor) mark() mark {

@@ -63,6 +63,10 @@ const (
 
 	defaultReadyTimeout = time.Minute
 	defragThresholdMB   = 100
+	// compactBatch is how many documents are looked at before a compaction commits
+	// and rests, and others get their turn; each commit waits for the disk.
+	compactBatch = 4000
+	compactRest  = 2 * time.Millisecond
 )
 
 // config builds etcd's configuration.
@@ -72,6 +76,7 @@ func (c Embedded) config(fatal *fatalHook) (*embed.Config, error) {
 	cfg.ListenPeerUrls, cfg.ListenClientUrls = nil, nil
 	cfg.QuotaBackendBytes = quota
 	cfg.BootstrapDefragThresholdMegabytes = defragThresholdMB
+	cfg.CompactionBatchLimit, cfg.CompactionSleepInterval = compactBatch, compactRest
 	cfg.EnableGRPCGateway = false
 	cfg.ForceNewCluster = c.Recover
 	if c.ThrowAway {
