@@ -4,7 +4,9 @@ package operator_test
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -117,15 +119,21 @@ func TestRefused(t *testing.T) {
 	for _, s := range steps() {
 		t.Run(s.name, func(t *testing.T) {
 			inVirtualTime(t, three[:1], func(f *fixture) {
-				refusals := 0
-				var times []time.Time
+				var mu sync.Mutex
+				var asked []time.Time
 				s.begin(f, func() error {
-					times = append(times, time.Now())
-					if refusals++; refusals <= 2 {
+					mu.Lock()
+					defer mu.Unlock()
+					if asked = append(asked, time.Now()); len(asked) <= 2 {
 						return refused(s.service, "not like this")
 					}
 					return nil
 				})
+				seen := func() []time.Time {
+					mu.Lock()
+					defer mu.Unlock()
+					return slices.Clone(asked)
+				}
 				f.untilTrue(30*time.Second, "the refusal shows", func() bool {
 					return attemptsOf(f, s) == 1 && strings.Contains(f.node(three[0]).Error.Value(), "not like this")
 				})
@@ -134,9 +142,10 @@ func TestRefused(t *testing.T) {
 				}
 				if s.retry == 0 {
 					// Who can't be shut down is cut off in time.
-					f.untilTrue(2*bos.DefaultOptions().MaxPowerOffWait(), "cut off", func() bool { return len(times) >= 2 })
+					f.untilTrue(2*bos.DefaultOptions().MaxPowerOffWait(), "cut off", func() bool { return len(seen()) >= 2 })
 				}
 				f.complete("s", time.Hour)
+				times := seen()
 				if len(times) < 3 || s.retry > 0 && (times[1].Sub(times[0]) < s.retry || times[1].Sub(times[0]) > s.retry+20*time.Second) {
 					t.Errorf("asked at %v", times)
 				}
