@@ -44,9 +44,10 @@ type Lab struct {
 	app    *app.App
 	edit   func(*config.Config)
 
-	mu       sync.Mutex
-	numbered int
-	all      []*Process
+	mu        sync.Mutex
+	numbered  int
+	all       []*Process
+	preferred *Process
 }
 
 // Config describes a lab.
@@ -144,9 +145,22 @@ func (l *Lab) processes() []*Process {
 	return append([]*Process(nil), l.all...)
 }
 
-// alive returns the youngest process that lives; nil if there is none.
+// Prefer has clients and nodes talk to one process as long as it lives.
+func (l *Lab) Prefer(p *Process) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.preferred = p
+}
+
+// alive returns the preferred process, or the youngest one that lives; nil if
+// there is none.
 func (l *Lab) alive() *Process {
 	all := l.processes()
+	l.mu.Lock()
+	if p := l.preferred; p != nil {
+		all = append(all, p)
+	}
+	l.mu.Unlock()
 	for i := len(all) - 1; i >= 0; i-- {
 		p := all[i]
 		select {

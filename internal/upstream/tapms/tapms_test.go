@@ -152,6 +152,8 @@ func TestCachedUntilTheTimeIsOver(t *testing.T) {
 			got, err := c.Cached(t.Context(), "a")
 			expect(t, n+1, got, err)
 		}
+		// Who asked has its answer before the request's goroutine has ended.
+		synctest.Wait()
 		if len(c.tenants) != 0 {
 			t.Errorf("%d answers are remembered for nothing", len(c.tenants))
 		}
