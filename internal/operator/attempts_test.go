@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -164,14 +165,15 @@ func TestAway(t *testing.T) {
 	for _, s := range steps() {
 		t.Run(s.name, func(t *testing.T) {
 			inVirtualTime(t, three[:1], func(f *fixture) {
-				var back time.Time
+				var until atomic.Pointer[time.Time]
 				begun := s.begin(f, func() error {
-					if time.Now().Before(back) || back.IsZero() {
+					if back := until.Load(); back == nil || time.Now().Before(*back) {
 						return away(s.service)
 					}
 					return nil
 				})
-				back = begun.Add(outage)
+				back := begun.Add(outage)
+				until.Store(&back)
 				f.untilTrue(40*time.Second, "the service is named", func() bool {
 					return strings.Contains(f.node(three[0]).Error.Value(), "waiting for "+s.service+", which has not answered since")
 				})
