@@ -210,6 +210,7 @@ func (s *server) handlers() map[string]handler {
 		"put_v2_component":     s.putComponent,
 		"patch_v2_component":   s.patchComponent,
 		"delete_v2_component":  s.deleteComponent,
+		"get_v2_fleet":         s.getFleet,
 		"post_v2_apply_staged": s.applyStaged,
 
 		"get_v2_options":   s.getOptions,

@@ -91,6 +91,7 @@ func sessionStory() []scene {
 		{operation: "get_v2_component", path: nodePath, status: 200, at: poweredOn},
 		{operation: "put_v2_component", path: "/v2/components/x3000c0s1b0n1", status: 200, at: halfway, aside: true,
 			body: `{"enabled":false,"session":"boot-compute-1","error":"The node did not power on","status":{"phase":"powering_on","status_override":"failed"}}`},
+		{operation: "get_v2_fleet", path: "/v2/fleet", status: 200, at: halfway},
 		{operation: "get_v2_session_status", path: sessionPath + "/status", status: 200, at: halfway},
 		{operation: "save_v2_session_status", path: sessionPath + "/status", status: 200, at: halfway},
 		{operation: "patch_v2_session", path: sessionPath, status: 200, at: done},

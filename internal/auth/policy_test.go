@@ -69,7 +69,7 @@ func allowed() map[string][]string {
 		"put_v2_sessiontemplate": adminOnly, "patch_v2_sessiontemplate": adminOnly, "delete_v2_sessiontemplate": adminOnly,
 		"get_v2_sessiontemplatesvalid": adminOnly, "get_v2_sessiontemplatetemplate": adminOnly,
 
-		"get_v2_components": {tenantAdmin}, "get_v2_component": {tenantAdmin},
+		"get_v2_components": {tenantAdmin}, "get_v2_component": {tenantAdmin}, "get_v2_fleet": {tenantAdmin},
 		"put_v2_components": adminOnly, "patch_v2_components": adminOnly,
 		"put_v2_component": adminOnly, "patch_v2_component": {node}, "delete_v2_component": adminOnly,
 		"post_v2_apply_staged": {wlm, tenantAdmin},

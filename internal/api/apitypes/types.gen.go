@@ -567,6 +567,25 @@ type ConfigurationName = string
 // FilterNotGiven A filter that is not given, empty or null.
 type FilterNotGiven = string
 
+// Fleet The status of each component, in few bytes.
+type Fleet struct {
+	// Codes One character for each component, in the order of the ids: its status is the one in `statuses` with the
+	// number of the character in `ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_`, from 0.
+	Codes string `json:"codes"`
+
+	// Ids The ids, in order; left out for who has them already
+	Ids *[]string `json:"ids,omitempty"`
+
+	// Layout Names the list of ids; it is another one as soon as one comes or goes
+	Layout string `json:"layout"`
+
+	// Statuses The statuses that there are. A status that is too long, or one too many, is shown as `other`.
+	Statuses []string `json:"statuses"`
+
+	// Total How many components there are
+	Total int `json:"total"`
+}
+
 // Health How the service is.
 type Health struct {
 	// APIStatus Whether something answers.
@@ -1384,6 +1403,9 @@ type ComponentStagedSessionFilter = Name
 // ComponentStatusFilter defines model for ComponentStatusFilter.
 type ComponentStatusFilter = string
 
+// FleetLayout defines model for FleetLayout.
+type FleetLayout = string
+
 // MaxAge A number of minutes (`m`), hours (`h`), days (`d`) or weeks (`w`), such as `3m`, `5h`, `10d` or `2w`, in any letter
 // case; or `0`.
 //
@@ -1465,6 +1487,9 @@ type ComponentsFound = ComponentList
 
 // ComponentsPatchRefused What went wrong with a request (RFC 9457).
 type ComponentsPatchRefused = ProblemDetails
+
+// FleetFound The status of each component, in few bytes.
+type FleetFound = Fleet
 
 // OptionsFound Every option. An answer to a PATCH also has the options that were sent and are not known.
 type OptionsFound = Options
@@ -1588,6 +1613,18 @@ type PatchV2ComponentParams struct {
 
 // PutV2ComponentParams defines parameters for PutV2Component.
 type PutV2ComponentParams struct {
+	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
+	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
+}
+
+// GetV2FleetParams defines parameters for GetV2Fleet.
+type GetV2FleetParams struct {
+	// Session Only components that this session works on
+	Session *ComponentSessionFilter `form:"session,omitempty" json:"session,omitempty"`
+
+	// Layout The layout of an earlier answer, whose ids are known already
+	Layout *FleetLayout `form:"layout,omitempty" json:"layout,omitempty"`
+
 	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
 	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
 }

@@ -43,6 +43,7 @@ GET /v2/components/{component_id}  get_v2_component
 PUT /v2/components/{component_id}  put_v2_component
 PATCH /v2/components/{component_id}  patch_v2_component
 DELETE /v2/components/{component_id}  delete_v2_component
+GET /v2/fleet  get_v2_fleet
 POST /v2/applystaged  post_v2_apply_staged
 GET /v2/options  get_v2_options
 PATCH /v2/options  patch_v2_options
@@ -287,7 +288,7 @@ func TestMaxBody(t *testing.T) {
 func TestTenanted(t *testing.T) {
 	for _, o := range load(t).Operations() {
 		kind, _, _ := strings.Cut(strings.TrimPrefix(o.Path, "/v2/"), "/")
-		want := slices.Contains([]string{"sessiontemplates", "sessiontemplatesvalid", "sessions", "components", "applystaged"}, kind)
+		want := slices.Contains([]string{"sessiontemplates", "sessiontemplatesvalid", "sessions", "components", "fleet", "applystaged"}, kind)
 		if o.Tenanted() != want {
 			t.Errorf("%s: Tenanted is %t", o.ID, o.Tenanted())
 		}
