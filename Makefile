@@ -15,7 +15,7 @@ CLUSTER_NODES ?= 500
 OUTAGE_NODES ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race race-test crash-test cluster-test outage-test conformance-traces fuzz vet lint api-lint fmt generate generate-check
+.PHONY: help build demo test race race-test crash-test cluster-test outage-test conformance-traces fuzz vet lint api-lint fmt man generate generate-check
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ api-lint: ## Lint the API document (needs Node.js)
 
 fmt: ## Format the code
 	gofmt -w cmd internal test
+
+man: ## Write the man pages of bos into bin/man/
+	$(GO) run ./cmd/bos man bin/man
 
 generate: ## Generate code anew
 	$(GO) generate ./...

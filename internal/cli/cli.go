@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -86,6 +87,9 @@ func (a *app) report(err error) int {
 	var usage *usageError
 	switch {
 	case errors.As(err, &problem):
+		if problem.Status == http.StatusUnauthorized && a.connection.crayToken {
+			fmt.Fprintf(a.sys.Stderr, "The token is that in %s; 'cray auth login' renews it.\n", a.connection.TokenFile)
+		}
 		return exitProblem
 	case errors.As(err, &unreachable):
 		if a.connection.urlFrom != "" {

@@ -5,6 +5,8 @@ package cli
 import (
 	"context"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -73,6 +75,16 @@ func (a *app) completeContexts(*cobra.Command, []string, string) ([]string, cobr
 		return nil, cobra.ShellCompDirectiveError
 	}
 	return slices.Sorted(maps.Keys(file.Contexts)), cobra.ShellCompDirectiveNoFileComp
+}
+
+func (a *app) completeConfigurations(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	// A folder that is not there has no configurations.
+	files, _ := os.ReadDir(filepath.Join(a.crayDir(), "configurations"))
+	var names []string
+	for _, file := range files {
+		names = append(names, file.Name())
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) completeSessions(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {

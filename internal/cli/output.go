@@ -29,6 +29,9 @@ func (a *app) chooseFormat() (format, error) {
 	if asked == "" {
 		asked = a.sys.Getenv("BOS_FORMAT")
 	}
+	if asked == "" && !a.sys.Terminal {
+		asked = a.sys.Getenv("CRAY_FORMAT")
+	}
 	switch f := format(asked); f {
 	case formatTable, formatJSON, formatYAML, formatTOML:
 		return f, nil

@@ -4,9 +4,11 @@ package cli
 
 import (
 	"errors"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"bos/internal/version"
 )
@@ -21,7 +23,12 @@ type globalFlags struct {
 	certFile  string
 	keyFile   string
 	context   string
-	insecure  boolean
+	// configuration is one of the cray CLI.
+	configuration string
+	insecure      boolean
+	quiet         boolean
+	// verbose is how often -v was given.
+	verbose int
 	timeout   time.Duration
 }
 
@@ -32,10 +39,12 @@ Nodes may be given as ranges wherever they are named: x3000c0s[1-4]b0n[0-1],uan0
 Tables show them folded in the same way.
 
 The server is found by, in this order: --url; the context that --context names;
-BOS_URL; the current context of the configuration file; ` + defaultURL + `.
+BOS_URL; the current context of the configuration file; the active configuration of
+the cray CLI; ` + defaultURL + `.
 The same holds for --tenant (BOS_TENANT), --token-file (BOS_TOKEN_FILE), --ca-file
-(BOS_CA_FILE), --cert-file (BOS_CERT_FILE) and --key-file (BOS_KEY_FILE). The current context is used as a whole or not at all: with --url or
-BOS_URL its tenant, token and certificate are not sent.
+(BOS_CA_FILE), --cert-file (BOS_CERT_FILE) and --key-file (BOS_KEY_FILE). The current
+context is used as a whole or not at all: with --url or BOS_URL its tenant, token and
+certificate are not sent.
 
 The configuration file is $XDG_CONFIG_HOME/bos/config.yaml (or ~/.config/bos/config.yaml):
 
@@ -46,9 +55,14 @@ The configuration file is $XDG_CONFIG_HOME/bos/config.yaml (or ~/.config/bos/con
       tenant: vcluster-blue
       token-file: ~/.config/bos/token
 
+Where 'cray init' was run, nothing needs to be set: host, tenant and user come from
+~/.config/cray/configurations (CRAY_CONFIG_DIR, CRAY_CONFIG, --configuration), the token
+from ~/.config/cray/tokens or CRAY_CREDENTIALS. Unlike the cray CLI, bos checks the
+gateway's certificate and leaves it to 'cray auth login' to renew a token.
+
 Output is a table on a terminal and JSON otherwise, unless --format or BOS_FORMAT says
-which. The exit status is 0 for success, 1 if the command is wrong or the server can't be
-reached, and 2 if the server refused.`
+which (CRAY_FORMAT where the output is no terminal). The exit status is 0 for success, 1 if
+the command is wrong or the server can't be reached, and 2 if the server refused.`
 
 const rootExample = `  bos sessions create --template-name compute --operation boot --limit x3000c0s[1-4]b0n[0-1]
   bos sessions status NAME
@@ -68,6 +82,9 @@ func (a *app) root() *cobra.Command {
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
 			a.format, err = a.chooseFormat()
+			if a.flags.quiet {
+				a.out.Reset(io.Discard)
+			}
 			return asUsage(cmd, err)
 		},
 	}
@@ -84,10 +101,21 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.flags.certFile, "cert-file", "", "file with the client certificate to show, in PEM (BOS_CERT_FILE)")
 	flags.StringVar(&a.flags.keyFile, "key-file", "", "file with the key of that certificate, in PEM (BOS_KEY_FILE)")
 	flags.StringVar(&a.flags.context, "context", "", "context of the configuration file to use")
+	flags.StringVar(&a.flags.configuration, "configuration", "", "configuration of the cray CLI to use (CRAY_CONFIG)")
+	a.booleanVar(flags, &a.flags.quiet, "quiet", "show errors only")
+	flags.CountVarP(&a.flags.verbose, "verbose", "v", "show each request on the standard error")
 	flags.DurationVar(&a.flags.timeout, "timeout", time.Minute, "how long to wait for an answer; 0 is for ever")
 	a.booleanVar(flags, &a.flags.insecure, "insecure-skip-verify", "do not check the server's certificate")
+	// The cray CLI calls it --token.
+	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "token" {
+			name = "token-file"
+		}
+		return pflag.NormalizedName(name)
+	})
 	complete(root, "format", words("table", "json", "yaml", "toml"))
 	complete(root, "context", a.completeContexts)
+	complete(root, "configuration", a.completeConfigurations)
 	root.AddCommand(
 		a.versionCommand(), a.healthzCommand(), a.legacyListCommand(),
 		a.sessionsCommand(),
@@ -96,6 +124,7 @@ func (a *app) root() *cobra.Command {
 		a.optionsCommand(),
 		a.exportCommand(), a.importCommand(),
 		a.reporterCommand(),
+		a.manCommand(),
 	)
 	filesOnlyFor(root, "file", "token-file", "ca-file", "cert-file", "key-file")
 	return root

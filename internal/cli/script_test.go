@@ -24,6 +24,8 @@ import (
 //	bos ARGS...      runs the program; <FILE at the end is its standard input
 //	exits N          checks the exit status of the last run
 //	seed FILE        makes the requests of a file; site.json is always there
+//	token DIR USER TEXT
+//	                 puts a token for the server where the cray CLI does
 //	sent             shows the requests that the server got since the last time
 //
 // TERMINAL=80 makes the output a terminal of 80 columns.
@@ -72,6 +74,12 @@ func TestScripts(t *testing.T) {
 					ts.Check(seed(state(ts).url, []byte(ts.ReadFile(file))))
 				}
 				state(ts).asked.take()
+			},
+			"token": func(ts *testscript.TestScript, _ bool, args []string) {
+				host := strings.TrimPrefix(state(ts).url, "http://")
+				name := strings.NewReplacer(".", "_", "-", "_").Replace(host) + "." + strings.ReplaceAll(args[1], ".", "_")
+				text := []byte(`{"access_token": "` + args[2] + `", "refresh_token": "r"}`)
+				ts.Check(os.WriteFile(filepath.Join(args[0], name), text, 0o600))
 			},
 			"sent": func(ts *testscript.TestScript, _ bool, _ []string) {
 				_, err := io.WriteString(ts.Stdout(), state(ts).asked.take())

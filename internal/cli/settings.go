@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,7 +49,9 @@ type endpoint struct {
 type connection struct {
 	endpoint
 	// urlFrom says where the address comes from.
-	urlFrom  string
+	urlFrom string
+	// crayToken says that the token is one of the cray CLI, which renews it.
+	crayToken bool
 	insecure bool
 	timeout  time.Duration
 }
@@ -73,8 +76,22 @@ func (a *app) clientFor(tenant string) (*client.Client, error) {
 		TokenFile: a.connection.TokenFile, TokenCommand: a.tokenCommand, CAFile: a.connection.CAFile,
 		CertFile: a.connection.CertFile, KeyFile: a.connection.KeyFile,
 		Insecure: a.connection.insecure, Timeout: a.connection.timeout,
-		UserAgent: "bos/" + version.String(),
+		UserAgent: "bos/" + version.String(), Trace: a.trace(),
 	})
+}
+
+// trace returns what shows each request if that was asked for.
+func (a *app) trace() func(method, address string, status int) {
+	if a.flags.verbose == 0 {
+		return nil
+	}
+	return func(method, address string, status int) {
+		text := "no answer"
+		if status != 0 {
+			text = strconv.Itoa(status)
+		}
+		fmt.Fprintf(a.sys.Stderr, "%s %s: %s\n", method, address, text)
+	}
 }
 
 // connect decides how the server is reached: flags go before environment, and
@@ -93,20 +110,28 @@ func (a *app) connect(cmd *cobra.Command) (connection, error) {
 	flags := cmd.Flags()
 	// Settings are not read if they can't matter: a broken file must not
 	// stand in the way of --url.
-	if flags.Changed("context") || !flags.Changed("url") && env.URL == "" {
-		chosen, name, err := a.context()
+	switch {
+	case flags.Changed("configuration"):
+		chosen, path, err := a.cray()
+		if err != nil {
+			return connection{}, err
+		}
+		conn.endpoint = conn.overlaid(env).overlaid(chosen)
+		conn.fromCray(path)
+	case flags.Changed("context") || !flags.Changed("url") && env.URL == "":
+		chosen, err := a.chosen()
 		if err != nil {
 			return connection{}, err
 		}
 		if flags.Changed("context") {
-			conn.endpoint = conn.overlaid(env).overlaid(chosen)
+			conn.endpoint = conn.overlaid(env).overlaid(chosen.endpoint)
 		} else {
-			conn.endpoint = conn.overlaid(chosen).overlaid(env)
+			conn.endpoint = conn.overlaid(chosen.endpoint).overlaid(env)
 		}
 		if chosen.URL != "" {
-			conn.urlFrom = fmt.Sprintf("that of the context %q in %s", name, a.settingsFile())
+			conn.urlFrom, conn.crayToken = chosen.urlFrom, chosen.crayToken
 		}
-	} else {
+	default:
 		conn.endpoint = conn.overlaid(env)
 	}
 	for name, to := range map[string]*string{
@@ -121,6 +146,25 @@ func (a *app) connect(cmd *cobra.Command) (connection, error) {
 		conn.urlFrom = ""
 	}
 	return conn, nil
+}
+
+// chosen returns the context in use, or else what the cray CLI uses.
+func (a *app) chosen() (connection, error) {
+	found, name, err := a.context()
+	if err != nil || name != "" {
+		return connection{
+			endpoint: found, urlFrom: fmt.Sprintf("that of the context %q in %s", name, a.settingsFile()),
+		}, err
+	}
+	found, path, err := a.cray()
+	conn := connection{endpoint: found}
+	conn.fromCray(path)
+	return conn, err
+}
+
+// fromCray notes that a server and its token are those of the cray CLI.
+func (c *connection) fromCray(path string) {
+	c.urlFrom, c.crayToken = "that of the cray CLI in "+path, c.TokenFile != ""
 }
 
 // overlaid returns an endpoint with what another one has.

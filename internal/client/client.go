@@ -56,6 +56,10 @@ type Config struct {
 	Timeout time.Duration
 	// UserAgent names the program that makes the requests.
 	UserAgent string
+	// Trace is told of each request once its answer begins, or there is none:
+	// its method and address without a password, and the status; 0 for no
+	// answer. Nil is nobody.
+	Trace func(method, address string, status int)
 	// Transport carries the requests in place of a connection, for tests; the
 	// settings of TLS do nothing then.
 	Transport http.RoundTripper
@@ -197,6 +201,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Stream, error) {
 	}
 	res, err := c.http.Do(req) //nolint:bodyclose // the stream that is returned closes it
 	patience.rest()
+	c.trace(r.Method, req.URL, res)
 	if err != nil {
 		defer patience.end()
 		return nil, c.connectionError(patience.ctx, err)
@@ -212,6 +217,18 @@ func (c *Client) Do(ctx context.Context, r Request) (*Stream, error) {
 		return nil, notJSON(res)
 	}
 	return &Stream{body: answer}, nil
+}
+
+// trace tells of a request.
+func (c *Client) trace(method string, to *url.URL, res *http.Response) {
+	if c.cfg.Trace == nil {
+		return
+	}
+	status := 0
+	if res != nil {
+		status = res.StatusCode
+	}
+	c.cfg.Trace(method, to.Redacted(), status)
 }
 
 func (c *Client) setHeader(req *http.Request) error {
