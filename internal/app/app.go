@@ -137,7 +137,7 @@ func (a *App) start(ctx, run, operate context.Context) error {
 		return err
 	}
 	err = a.patiently(ctx, func() error {
-		_, err := a.store.Prepare(ctx, time.Now())
+		_, err := a.store.Prepare(ctx, time.Now(), a.cfg.Cluster.Upgraded)
 		return err
 	})
 	if err != nil {

@@ -31,6 +31,9 @@ type Cluster struct {
 	// CAFile, CertFile and KeyFile are PEM files for TLS with members and clients,
 	// who need certificates of the same CA.
 	CAFile, CertFile, KeyFile string
+	// Upgraded says that no process of an earlier build uses the store any more,
+	// embedded or outside.
+	Upgraded bool
 	// Insecure lets everybody in who reaches the addresses.
 	Insecure bool
 }
@@ -56,6 +59,8 @@ func (c *Config) embeddedSettings() []*setting {
 		{GroupEmbedded, "data-dir", "`folder` of the embedded store", text(&c.DataDir), nil, c.checkDataDir},
 		{GroupCluster, "cluster-name", "`name` of this member of the cluster, unique there; the host's if none is given",
 			text(&m.Name), nil, c.checkMemberName},
+		{GroupCluster, "cluster-upgraded", "every process on this store is of this build or a later one: write what earlier builds can't read",
+			boolean(&m.Upgraded), nil, nil},
 		{GroupCluster, "cluster-listen", "`address` where other members reach the embedded store; none leaves it alone",
 			text(&m.Listen), nil, c.checkMemberListen},
 		{GroupCluster, "cluster-advertise", "`address` that other members use for that, if it is another",

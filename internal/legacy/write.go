@@ -158,7 +158,7 @@ func (p *Plan) Store(ctx context.Context, s *store.Store) error {
 	if len(leaders) > 0 {
 		return ErrInUse
 	}
-	if _, err := s.Prepare(ctx, p.when.Now); err != nil {
+	if _, err := s.Prepare(ctx, p.when.Now, false); err != nil {
 		return err
 	}
 	b := &batch{store: s}

@@ -47,6 +47,14 @@ type Engine interface {
 	Close() error
 }
 
+// Packer is an [Engine] that can keep documents smaller than they are. What it
+// hands out is the same either way, and it reads what was written either way;
+// builds that know nothing of it can't, see [Schema].
+type Packer interface {
+	// Pack says whether documents that are written from now on are packed.
+	Pack(on bool)
+}
+
 // KV is a stored document. Revision is that of its last write.
 type KV struct {
 	Key      string

@@ -14,7 +14,12 @@ import (
 // SchemaVersion is the version of the layout and the documents that this build
 // writes. Documents of version N are read by N+1 and back: fields are only
 // added, and readers ignore what they do not know.
-const SchemaVersion = 1
+//
+// Version 2 packs documents in engines that can ([Packer]).
+const SchemaVersion = 2
+
+// packedReader is the first version that reads packed documents.
+const packedReader = 2
 
 // Schema is the document that says which version a store has.
 type Schema struct {
@@ -26,8 +31,10 @@ type Schema struct {
 }
 
 // Prepare makes an empty store ours, brings an older one up to date and refuses
-// one that is too new for this build.
-func (s *Store) Prepare(ctx context.Context, now time.Time) (Schema, error) {
+// one that is too new for this build. Builds that could read an older store go on
+// reading it, so that they may run beside this one, until raise says that they
+// are all gone.
+func (s *Store) Prepare(ctx context.Context, now time.Time, raise bool) (Schema, error) {
 	var found Schema
 	_, err := Update[Schema]{
 		Key:    KeySchema,
@@ -36,21 +43,27 @@ func (s *Store) Prepare(ctx context.Context, now time.Time) (Schema, error) {
 			found = old
 			switch {
 			case !exists:
-				found = Schema{Version: SchemaVersion, MinReader: 1, CreatedAt: now.UTC()}
+				found = Schema{Version: SchemaVersion, MinReader: packedReader, CreatedAt: now.UTC()}
 			case old.MinReader > SchemaVersion:
 				return nil, nil, bos.Errorf(bos.CodeInternal,
 					"the store has schema version %d, which needs a build that reads version %d; this one reads up to %d",
 					old.Version, old.MinReader, SchemaVersion)
-			case old.Version >= SchemaVersion:
+			case old.Version >= SchemaVersion && (!raise || old.MinReader >= packedReader):
 				return nil, nil, errUpToDate
 			default:
-				found.Version = SchemaVersion
+				found.Version = max(old.Version, SchemaVersion)
+				if raise {
+					found.MinReader = max(old.MinReader, packedReader)
+				}
 			}
 			return found, nil, nil
 		},
 	}.Run(ctx, s)
 	if err != nil && !errors.Is(err, errUpToDate) {
 		return found, fmt.Errorf("open the store: %w", err)
+	}
+	if p, ok := s.Engine.(Packer); ok {
+		p.Pack(found.MinReader >= packedReader)
 	}
 	return found, nil
 }

@@ -269,11 +269,11 @@ func TestStoreAway(t *testing.T) {
 func TestPrepare(t *testing.T) {
 	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	s := newStore(t, mem.New())
-	first, err := s.Prepare(t.Context(), now)
+	first, err := s.Prepare(t.Context(), now, false)
 	if err != nil || first.Version != store.SchemaVersion || !first.CreatedAt.Equal(now) {
 		t.Fatalf("%+v, %v", first, err)
 	}
-	again, err := s.Prepare(t.Context(), now.Add(time.Hour))
+	again, err := s.Prepare(t.Context(), now.Add(time.Hour), false)
 	if err != nil || again != first {
 		t.Errorf("%+v, %v", again, err)
 	}
@@ -284,16 +284,23 @@ func TestPrepare(t *testing.T) {
 	}
 	// The next version reads and writes what this one does.
 	put(store.Schema{Version: store.SchemaVersion + 1, MinReader: store.SchemaVersion})
-	if got, err := s.Prepare(t.Context(), now); err != nil || got.Version != store.SchemaVersion+1 {
+	if got, err := s.Prepare(t.Context(), now, false); err != nil || got.Version != store.SchemaVersion+1 {
 		t.Errorf("the next version: %+v, %v", got, err)
 	}
 	put(store.Schema{Version: store.SchemaVersion + 2, MinReader: store.SchemaVersion + 1})
-	if _, err := s.Prepare(t.Context(), now); err == nil || !strings.Contains(err.Error(), "schema version") {
+	if _, err := s.Prepare(t.Context(), now, false); err == nil || !strings.Contains(err.Error(), "schema version") {
 		t.Errorf("a version that is too new: %v", err)
 	}
+	// Builds of an older version go on until it is said that there are none.
 	put(store.Schema{Version: store.SchemaVersion - 1, MinReader: 1})
-	if got, err := s.Prepare(t.Context(), now); err != nil || got.Version != store.SchemaVersion {
-		t.Errorf("an older version: %+v, %v", got, err)
+	for _, want := range []struct {
+		raise     bool
+		minReader int
+	}{{false, 1}, {false, 1}, {true, 2}, {false, 2}, {true, 2}} {
+		got, err := s.Prepare(t.Context(), now, want.raise)
+		if err != nil || got.Version != store.SchemaVersion || got.MinReader != want.minReader {
+			t.Errorf("an older version: %+v, %v, want %+v", got, err, want)
+		}
 	}
 }
 
@@ -372,7 +379,7 @@ func TestOpensFormerVersion(t *testing.T) {
 	if _, err := s.Restore(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
-	schema, err := s.Prepare(t.Context(), time.Now())
+	schema, err := s.Prepare(t.Context(), time.Now(), false)
 	if err != nil || schema.Version != store.SchemaVersion {
 		t.Fatalf("%+v, %v", schema, err)
 	}

@@ -41,6 +41,10 @@ type Engine struct {
 	leaseTTL time.Duration
 	log      *slog.Logger
 
+	packer *packer
+	// packing says whether documents are packed that are written.
+	packing atomic.Bool
+
 	// ctx ends with Close; every watch and leadership hangs on it.
 	ctx       context.Context
 	cancel    context.CancelFunc
@@ -51,7 +55,7 @@ type Engine struct {
 }
 
 func newEngine(client *clientv3.Client, server *embed.Etcd, ttl time.Duration, log *slog.Logger) *Engine {
-	e := &Engine{client: client, server: server, leaseTTL: ttl, log: log}
+	e := &Engine{client: client, server: server, leaseTTL: ttl, log: log, packer: newPacker()}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.leases = &leases{engine: e}
 	e.electoral = newElectoral(e)
@@ -132,7 +136,7 @@ func (e *Engine) Get(ctx context.Context, key string) (store.KV, error) {
 		return store.KV{}, bos.Errorf(bos.CodeNotFound, "no document %q", key)
 	}
 	kv := resp.Kvs[0]
-	return store.KV{Key: key, Value: kv.Value, Revision: kv.ModRevision}, nil
+	return store.KV{Key: key, Value: e.packer.unpack(kv.Value), Revision: kv.ModRevision}, nil
 }
 
 // List implements [store.Engine].
@@ -169,7 +173,7 @@ func (e *Engine) Pages(ctx context.Context, prefix string, each func(page []stor
 	for {
 		page := make([]store.KV, len(resp.Kvs))
 		for i, kv := range resp.Kvs {
-			page[i] = store.KV{Key: string(kv.Key), Value: kv.Value, Revision: kv.ModRevision}
+			page[i] = store.KV{Key: string(kv.Key), Value: e.packer.unpack(kv.Value), Revision: kv.ModRevision}
 		}
 		if err := each(page, revision, resp.Count-int64(len(page))); err != nil {
 			return 0, err
@@ -193,6 +197,16 @@ func (e *Engine) page(ctx context.Context, from, end string, revision int64) (*c
 	return e.client.Get(rctx, from, clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(revision))
 }
 
+// Pack implements [store.Packer].
+func (e *Engine) Pack(on bool) { e.packing.Store(on) }
+
+func (e *Engine) pack(doc []byte) string {
+	if !e.packing.Load() {
+		return string(doc)
+	}
+	return e.packer.pack(doc)
+}
+
 // Commit implements [store.Engine].
 func (e *Engine) Commit(ctx context.Context, txn store.Txn) (int64, error) {
 	if err := txn.Check(); err != nil {
@@ -202,6 +216,7 @@ func (e *Engine) Commit(ctx context.Context, txn store.Txn) (int64, error) {
 		compares []clientv3.Cmp
 		writes   = make([]clientv3.Op, 0, len(txn.Ops))
 		looks    []clientv3.Op
+		size     int
 	)
 	if f := txn.Fence; f != nil {
 		compares = append(compares, clientv3.Compare(clientv3.ModRevision(f.Key), "=", f.Revision))
@@ -214,8 +229,11 @@ func (e *Engine) Commit(ctx context.Context, txn store.Txn) (int64, error) {
 		if op.Delete {
 			writes = append(writes, clientv3.OpDelete(op.Key))
 		} else {
-			writes = append(writes, clientv3.OpPut(op.Key, string(op.Value)))
+			value := e.pack(op.Value)
+			size += len(value)
+			writes = append(writes, clientv3.OpPut(op.Key, value))
 		}
+		size += len(op.Key)
 	}
 	rctx, done, err := e.request(ctx)
 	if err != nil {
@@ -230,7 +248,7 @@ func (e *Engine) Commit(ctx context.Context, txn store.Txn) (int64, error) {
 		return 0, conflict(txn, resp)
 	}
 	if e.compactor != nil {
-		e.compactor.wrote(txn)
+		e.compactor.wrote(size)
 	}
 	return resp.Header.Revision, nil
 }

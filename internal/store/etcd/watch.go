@@ -61,7 +61,7 @@ func (w *watcher) run(ctx context.Context, in clientv3.WatchChan) {
 		}
 		for i, event := range resp.Events {
 			batch.Events[i] = store.Event{
-				KV:      store.KV{Key: string(event.Kv.Key), Value: event.Kv.Value, Revision: event.Kv.ModRevision},
+				KV:      store.KV{Key: string(event.Kv.Key), Value: w.engine.packer.unpack(event.Kv.Value), Revision: event.Kv.ModRevision},
 				Deleted: event.Type == clientv3.EventTypeDelete,
 			}
 			if batch.Events[i].Deleted {
