@@ -53,7 +53,8 @@ type Tenants interface {
 	Cached(ctx context.Context, name string) ([]string, error)
 }
 
-// Config is what the API works with. Store, View, Clock and Images are needed.
+// Config is what the API works with. Store, View, Clock, Images and
+// Explain are needed.
 type Config struct {
 	Store *store.Store
 	// View is fed by somebody else from the same store; until it is ready the
@@ -65,6 +66,10 @@ type Config struct {
 	// Tenants is nil at a site without tenants. There is no tenant there: a
 	// request that names one is answered like one that names an unknown tenant.
 	Tenants Tenants
+	// Explain tells of a component where it is and whose turn it is; session is the
+	// one that it belongs to, nil if there is none. It must be safe for concurrent
+	// use and may ask services for a moment.
+	Explain func(ctx context.Context, rec *bos.Record, session *bos.SessionRecord) bos.Why
 	// Prefix is where every path is served beside the root; "" means
 	// [DefaultPrefix].
 	Prefix string
@@ -100,6 +105,7 @@ type server struct {
 	clock     *clock.Clock
 	images    Images
 	tenants   Tenants
+	explain   func(ctx context.Context, rec *bos.Record, session *bos.SessionRecord) bos.Why
 	prefix    string
 	proxyPath string
 	metrics   http.Handler
@@ -125,12 +131,12 @@ type server struct {
 // configuration is missing or wrong.
 func New(cfg Config) (http.Handler, error) {
 	s := &server{
-		store: cfg.Store, view: cfg.View, clock: cfg.Clock, images: cfg.Images, tenants: cfg.Tenants,
+		store: cfg.Store, view: cfg.View, clock: cfg.Clock, images: cfg.Images, tenants: cfg.Tenants, explain: cfg.Explain,
 		prefix: cfg.Prefix, proxyPath: cfg.ProxyPath, metrics: cfg.Metrics, log: cfg.Log, now: cfg.Now, observe: cfg.Observe,
 		access: cfg.Access, limits: cfg.Limits, trail: cfg.Trail, refused: cfg.Refused,
 	}
-	if s.store == nil || s.view == nil || s.clock == nil || s.images == nil {
-		return nil, errors.New("the API needs a store, a view, a clock and somebody to ask about images")
+	if s.store == nil || s.view == nil || s.clock == nil || s.images == nil || s.explain == nil {
+		return nil, errors.New("the API needs a store, a view, a clock, and somebody to ask about images and to explain components")
 	}
 	if s.prefix == "" {
 		s.prefix = DefaultPrefix
@@ -212,6 +218,8 @@ func (s *server) handlers() map[string]handler {
 		"delete_v2_component":  s.deleteComponent,
 		"get_v2_fleet":         s.getFleet,
 		"post_v2_apply_staged": s.applyStaged,
+
+		"get_v2_component_why": s.whyComponent,
 
 		"get_v2_options":   s.getOptions,
 		"patch_v2_options": s.patchOptions,

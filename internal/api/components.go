@@ -4,6 +4,7 @@ package api
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 
 	"bos/internal/bos"
@@ -99,4 +100,18 @@ func (s *server) deleteComponent(x *exchange) error {
 	s.settle(x.ctx(), revision)
 	x.none()
 	return nil
+}
+
+// whyComponent explains a component.
+func (s *server) whyComponent(x *exchange) error {
+	id, err := s.ownComponent(x)
+	if err != nil {
+		return err
+	}
+	rec := s.view.Record(id)
+	if rec == nil {
+		return noComponent(id)
+	}
+	session, _ := s.view.Session(rec.OwnSession())
+	return x.json(http.StatusOK, s.explain(x.ctx(), rec, session))
 }

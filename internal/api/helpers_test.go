@@ -21,6 +21,7 @@ import (
 
 	"bos/internal/bos"
 	"bos/internal/clock"
+	"bos/internal/decide"
 	"bos/internal/store"
 	"bos/internal/store/etcd"
 	"bos/internal/store/mem"
@@ -85,6 +86,10 @@ func startOver(tb testing.TB, engine store.Engine, change func(*Config)) *site {
 	if change != nil {
 		change(&cfg)
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	cfg.Explain = explainer(v, cfg.Now)
 	h, err := New(cfg)
 	if err != nil {
 		tb.Fatal(err)
@@ -362,3 +367,13 @@ func fixed(text string) func() time.Time {
 
 // notReadyView is a view that nobody feeds.
 func notReadyView() *view.View { return view.New(clock.New(1), slog.New(slog.DiscardHandler)) }
+
+// explainer explains components from what the store knows, at the moment of the
+// last thing that was done with them.
+func explainer(v *view.View, now func() time.Time) func(context.Context, *bos.Record, *bos.SessionRecord) bos.Why {
+	return func(_ context.Context, rec *bos.Record, session *bos.SessionRecord) bos.Why {
+		return decide.Why(decide.WhyInput{
+			Record: rec, Session: session, Options: v.Options(), Now: rec.Sealed.ActionAt, Wall: now(),
+		})
+	}
+}

@@ -93,13 +93,14 @@ func TestOtherPrefix(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	good := start(t, nil).server
 	cfg := func() Config {
-		return Config{Store: good.store, View: good.view, Clock: good.clock, Images: good.images}
+		return Config{Store: good.store, View: good.view, Clock: good.clock, Images: good.images, Explain: good.explain}
 	}
 	for name, change := range map[string]func(*Config){
 		"no store":         func(c *Config) { c.Store = nil },
 		"no view":          func(c *Config) { c.View = nil },
 		"no clock":         func(c *Config) { c.Clock = nil },
 		"no images":        func(c *Config) { c.Images = nil },
+		"no explanations":  func(c *Config) { c.Explain = nil },
 		"relative prefix":  func(c *Config) { c.Prefix = "apis" },
 		"prefix of slash":  func(c *Config) { c.Prefix = "/" },
 		"open prefix":      func(c *Config) { c.Prefix = "/apis/" },

@@ -81,7 +81,7 @@ func rightsFor(operation string) (r rights, known bool) {
 
 	case "post_v2_session", "post_v2_apply_staged", "get_v2_session", "get_v2_session_status":
 		return rights{wlm: always, tenantAdmin: ownTenant}, true
-	case "get_v2_sessions", "get_v2_components", "get_v2_component", "get_v2_fleet",
+	case "get_v2_sessions", "get_v2_components", "get_v2_component", "get_v2_component_why", "get_v2_fleet",
 		"get_v2_sessiontemplates", "get_v2_sessiontemplate":
 		return rights{tenantAdmin: ownTenant}, true
 	case "patch_v2_component":

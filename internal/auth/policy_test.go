@@ -72,8 +72,8 @@ func allowed() map[string][]string {
 		"get_v2_components": {tenantAdmin}, "get_v2_component": {tenantAdmin}, "get_v2_fleet": {tenantAdmin},
 		"put_v2_components": adminOnly, "patch_v2_components": adminOnly,
 		"put_v2_component": adminOnly, "patch_v2_component": {node}, "delete_v2_component": adminOnly,
-		"post_v2_apply_staged": {wlm, tenantAdmin},
-		"get_v2_options":       adminOnly, "patch_v2_options": adminOnly,
+		"post_v2_apply_staged": {wlm, tenantAdmin}, "get_v2_component_why": {tenantAdmin},
+		"get_v2_options": adminOnly, "patch_v2_options": adminOnly,
 	}
 }
 

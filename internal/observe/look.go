@@ -150,3 +150,10 @@ func (o *Observer[T]) noteHealth(now time.Duration, err error) {
 	o.lastErr = err
 	o.quiet = now + o.cfg.Clock.Real(fastest)
 }
+
+// Question asks about one node for somebody who does not watch it. Nothing is
+// remembered of the answer.
+func (o *Observer[T]) Question(ctx context.Context, id string) (T, error) {
+	answer, err := o.cfg.Fetch(ctx, []string{id})
+	return answer[id], err
+}

@@ -22,8 +22,6 @@ const (
 	harvestAfter = time.Second
 	// harvestEvery is how often it is looked at until it is completed.
 	harvestEvery = 2 * time.Second
-	// maxOpen is how long a transition may take: far longer than PCS gives one.
-	maxOpen = 10 * time.Minute
 	// fewTransitions is how many open transitions are asked for one by one; of
 	// more, PCS is asked first which are completed.
 	fewTransitions = 8
@@ -135,7 +133,7 @@ func (f *follower) harvest(ctx context.Context, now bos.Instant, attempts []*bos
 			f.done[id] = f.harvestOne(ctx, a, id)
 			done = done && f.done[id]
 		}
-		if now.Sub(a.RecordedAt) > maxOpen {
+		if now.Sub(a.RecordedAt) > decide.MaxOpen {
 			f.Log.Warn("pcs never completed a transition; it is no longer waited for", slog.Any("transitions", a.Transitions))
 			done = true
 		}

@@ -28,6 +28,7 @@ import (
 	"bos/internal/api"
 	"bos/internal/bos"
 	"bos/internal/clock"
+	"bos/internal/decide"
 	"bos/internal/store"
 	"bos/internal/store/mem"
 	"bos/internal/view"
@@ -106,6 +107,9 @@ func startFuzzed(f *testing.F) *fuzzed {
 	var err error
 	z.handler, err = api.New(api.Config{
 		Store: z.store, View: z.view, Clock: c, Images: images{}, Tenants: tenants{}, Log: log,
+		Explain: func(_ context.Context, rec *bos.Record, session *bos.SessionRecord) bos.Why {
+			return decide.Why(decide.WhyInput{Record: rec, Session: session, Options: z.view.Options(), Now: c.Now(), Wall: time.Now()})
+		},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/plain") }),
 		Observe: func(operation string, _ int, _ time.Duration) { z.operation = operation },
 	})

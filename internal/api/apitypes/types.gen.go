@@ -7,6 +7,7 @@ package apitypes
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 )
 
 // Defines values for Arch.
@@ -480,6 +481,20 @@ type ComponentList = []Component
 // Example: configuring
 type ComponentPhase string
 
+// ComponentSaid What a service, or the node, last said about a component.
+type ComponentSaid struct {
+	// At When; null if that is not known.
+	At *time.Time `json:"at"`
+
+	// Service Who said it.
+	//
+	// Example: pcs
+	Service string `json:"service"`
+
+	// Text What was said, in words.
+	Text string `json:"text"`
+}
+
 // ComponentStagedState What the node shall run once its staged session is started.
 type ComponentStagedState struct {
 	// BootArtifacts What a node boots. All empty means that it is off.
@@ -520,6 +535,51 @@ type ComponentStatus struct {
 	//
 	// Example: failed
 	StatusOverride *string `json:"status_override,omitempty"`
+}
+
+// ComponentWhy Where a component is, whose turn it is, and what would unstick it.
+type ComponentWhy struct {
+	// ID What identifies a component, as a rule its xname.
+	//
+	// Example: x3000c0s1b0n0
+	ID ComponentID `json:"id"`
+
+	// Next When BOS looks or acts again at the latest; null if it waits for something to be seen.
+	Next *time.Time `json:"next"`
+
+	// Phase The part of its way that a node is in. Empty means that nothing is to be done.
+	//
+	// Example: configuring
+	Phase ComponentPhase `json:"phase"`
+
+	// Said What the services and the node last said.
+	Said []ComponentSaid `json:"said"`
+
+	// Session The session that it belongs to; empty for none.
+	//
+	// Example: boot-compute-1
+	Session string `json:"session"`
+
+	// Since Since when; null if that is not known.
+	Since *time.Time `json:"since"`
+
+	// Status Its computed status.
+	//
+	// Example: power_on_called
+	Status string `json:"status"`
+
+	// Summary All of it in one sentence.
+	Summary string `json:"summary"`
+
+	// Turn Whose turn it is: a service (`hsm`, `pcs`, `bss`, `cfs`, `ims`), an operator of BOS (such as `power-on`), the
+	// `node` itself, an `administrator`, or `nobody` when it is where it shall be.
+	//
+	//
+	// Example: node
+	Turn string `json:"turn"`
+
+	// Unstick What would help if it takes too long, in the order in which to try.
+	Unstick []string `json:"unstick"`
 }
 
 // ComponentsFilter Which components a change is for. Exactly one of the two filters is given; the other may be empty or null.
@@ -1482,6 +1542,9 @@ type ComponentNotFound = ProblemDetails
 // ComponentRefused What went wrong with a request (RFC 9457).
 type ComponentRefused = ProblemDetails
 
+// ComponentWhyFound Where a component is, whose turn it is, and what would unstick it.
+type ComponentWhyFound = ComponentWhy
+
 // ComponentsFound Components.
 type ComponentsFound = ComponentList
 
@@ -1613,6 +1676,12 @@ type PatchV2ComponentParams struct {
 
 // PutV2ComponentParams defines parameters for PutV2Component.
 type PutV2ComponentParams struct {
+	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
+	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
+}
+
+// GetV2ComponentWhyParams defines parameters for GetV2ComponentWhy.
+type GetV2ComponentWhyParams struct {
 	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
 	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
 }

@@ -44,6 +44,7 @@ PUT /v2/components/{component_id}  put_v2_component
 PATCH /v2/components/{component_id}  patch_v2_component
 DELETE /v2/components/{component_id}  delete_v2_component
 GET /v2/fleet  get_v2_fleet
+GET /v2/components/{component_id}/why  get_v2_component_why
 POST /v2/applystaged  post_v2_apply_staged
 GET /v2/options  get_v2_options
 PATCH /v2/options  patch_v2_options

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+
+package app
+
+import (
+	"context"
+	"time"
+
+	"bos/internal/bos"
+	"bos/internal/decide"
+	"bos/internal/observe"
+)
+
+// lookTime bounds how long a service may take that is asked about one component
+// for an explanation.
+const lookTime = time.Second
+
+// explain gathers what is known of a component and has it explained.
+func (a *App) explain(ctx context.Context, rec *bos.Record, session *bos.SessionRecord) bos.Why {
+	in := decide.WhyInput{
+		Record: rec, Session: session, Options: a.view.Options(), NoCFS: a.services.cfs == nil,
+		Now: a.clock.Now(), Wall: time.Now(), Rate: a.clock.Rate(), Away: a.away(),
+	}
+	if mark := rec.Sealed.Attempt; mark != nil {
+		in.Open, _ = a.view.Attempt(mark.ID)
+	}
+	id := rec.Component.ID
+	if !rec.Component.Enabled.Value() {
+		return decide.Why(in)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	if p, ok := glance(ctx, a, a.services.power, id); ok {
+		in.Power = p.Value
+		in.Power.Seen, in.Power.Since, in.Power.At = true, p.Since, p.At
+	}
+	if a.services.config != nil && rec.Component.StatusNow() == bos.StatusConfiguring {
+		if c, ok := glance(ctx, a, a.services.config, id); ok {
+			in.Config, in.ConfigAt = c.Value, c.At
+			in.Config.Seen, in.Config.Since = true, c.Since
+		}
+	}
+	return decide.Why(in)
+}
+
+// glance returns the last look at a node. A process that does not lead the
+// operators looks at none; it asks then.
+func glance[T comparable](ctx context.Context, a *App, o *observe.Observer[T], id string) (observe.Seen[T], bool) {
+	if seen, ok := o.Get(id); ok {
+		return seen, true
+	}
+	now := a.clock.Now()
+	value, err := o.Question(ctx, id)
+	return observe.Seen[T]{Value: value, Since: a.view.Revision(), At: now}, err == nil
+}
+
+// away are the services that do not answer, as this process has found.
+func (a *App) away() decide.Services {
+	out := decide.Services{}
+	for name, service := range a.services.all {
+		h := service.Health()
+		if !h.Away() {
+			continue
+		}
+		text := observe.AwayText(name, h.Since, bos.Errorf(bos.CodeUnavailable, "%s", h.LastError))
+		wait := time.Duration(float64(max(0, time.Until(h.NextProbe))) * a.clock.Rate())
+		out[name] = decide.Away{Service: name, Text: text, Next: a.clock.Now().Add(wait)}
+	}
+	return out
+}
