@@ -19,12 +19,23 @@ const (
 	// heap's at most. The rest is for the pages of the store's file, which the
 	// kernel counts too.
 	memoryShare = 80
+	// gcPercent is how much garbage, in percent of what lives, is let pile up. What
+	// lives is the fleet, and the time that the collector takes for it is small
+	// beside the store's: a fleet of 100,000 takes less than Go's 100 would make
+	// of it.
+	gcPercent = 70
 )
 
-// LimitMemory lets the garbage collector keep within the memory of the container
-// that the process runs in, unless GOMEMLIMIT says how much it is to be. Without
-// a container, or in one without a limit, there is none.
-func LimitMemory(log *slog.Logger) { limitMemory(cgroupRoot, log) }
+// LimitMemory lets the garbage collector keep the heap small, unless GOGC says how
+// small, and within the memory of the container that the process runs in, unless
+// GOMEMLIMIT says how much it is to be. Without a container, or in one without a
+// limit, there is none.
+func LimitMemory(log *slog.Logger) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	limitMemory(cgroupRoot, log)
+}
 
 func limitMemory(root string, log *slog.Logger) {
 	if debug.SetMemoryLimit(-1) != math.MaxInt64 {
