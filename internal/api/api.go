@@ -208,6 +208,7 @@ func (s *server) handlers() map[string]handler {
 		"delete_v2_session":      s.deleteSession,
 		"get_v2_session_status":  s.getStatus,
 		"save_v2_session_status": s.saveStatus,
+		"get_v2_session_outcome": s.getOutcome,
 
 		"get_v2_components":    s.listComponents,
 		"put_v2_components":    s.putComponents,

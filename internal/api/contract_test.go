@@ -67,6 +67,8 @@ func steps() []step {
 		{"patch_v2_session", "PATCH", "/v2/sessions/s", `{"status":{"end_time":"never"}}`, "", 400},
 		{"get_v2_session_status", "GET", "/v2/sessions/s/status", "", "", 200},
 		{"save_v2_session_status", "POST", "/v2/sessions/s/status", "", "", 200},
+		{"get_v2_session_outcome", "GET", "/v2/sessions/s/outcome", "", "", 200},
+		{"get_v2_session_outcome", "GET", "/v2/sessions/x/outcome", "", a, 404},
 		{"get_v2_session_status", "GET", "/v2/sessions/s/status", "", "", 200},
 		{"save_v2_session_status", "POST", "/v2/sessions/x/status", "", "", 404},
 

@@ -14,8 +14,8 @@ import (
 
 const (
 	// mostPlanOps is how many chunks of a plan are deleted with their session at
-	// once; there is room for the session and its saved status.
-	mostPlanOps = store.MaxOps - 2
+	// once; there is room for the session, its saved status and its result.
+	mostPlanOps = store.MaxOps - 3
 	// deleteRounds bounds how often a delete is tried anew because the session
 	// changed meanwhile.
 	deleteRounds = 100
@@ -91,7 +91,8 @@ func (s *server) removeSession(ctx context.Context, key bos.SessionKey, meant fu
 		}
 		ops = append(ops,
 			store.Op{Key: kv.Key, Delete: true, Expect: kv.Revision},
-			store.Op{Key: store.StatusKey(key), Delete: true, Expect: store.AnyRevision})
+			store.Op{Key: store.StatusKey(key), Delete: true, Expect: store.AnyRevision},
+			store.Op{Key: store.ResultKey(key), Delete: true, Expect: store.AnyRevision})
 		revision, err := s.store.Commit(ctx, store.Txn{Ops: ops})
 		var conflict *store.ConflictError
 		if errors.As(err, &conflict) {

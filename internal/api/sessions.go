@@ -227,6 +227,10 @@ func (s *server) patchSession(x *exchange) error {
 				return nil, nil, err
 			}
 			if err := changed(old, written); err != nil || written.Sealed.UID == old.Sealed.UID {
+				if err == nil && written.Session.Status.Status == bos.SessionComplete && old.Session.Status.Status != bos.SessionComplete {
+					ops, err := s.keepResult(old)
+					return written, ops, err
+				}
 				return written, nil, err
 			}
 			former = old.Sealed.UID

@@ -77,7 +77,7 @@ func (s *server) update(ctx context.Context, ids []string, change componentChang
 
 // writer returns the context of a write of components.
 func (s *server) writer(tenant string) bos.Write {
-	return bos.Write{Now: s.now(), Instant: s.clock.Now(), Tenant: tenant, Tokens: s.view.Token}
+	return bos.Write{Now: s.now(), Instant: s.clock.Now(), Tenant: tenant, Tokens: s.view.Token, Open: s.view.OpenSession}
 }
 
 // once returns the ids in their order, each once.

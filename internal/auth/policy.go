@@ -79,7 +79,8 @@ func rightsFor(operation string) (r rights, known bool) {
 	case "get_metrics":
 		return rights{monitor: always}, true
 
-	case "post_v2_session", "post_v2_apply_staged", "get_v2_session", "get_v2_session_status":
+	case "post_v2_session", "post_v2_apply_staged", "get_v2_session", "get_v2_session_status",
+		"get_v2_session_outcome":
 		return rights{wlm: always, tenantAdmin: ownTenant}, true
 	case "get_v2_sessions", "get_v2_components", "get_v2_component", "get_v2_component_why", "get_v2_fleet",
 		"get_v2_sessiontemplates", "get_v2_sessiontemplate":

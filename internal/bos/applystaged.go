@@ -58,6 +58,7 @@ func (w Write) ApplyStaged(old Record, clearStage bool, operationOf func(Session
 	rec := w.Put(&old, doc)
 	rec.Revision = old.Revision
 	rec.Sealed.Owner = tenant
+	rec.Join(rec.OwnSession())
 	rec.Sealed.StagedOwner, rec.Sealed.StagedOperation = old.Sealed.StagedOwner, old.Sealed.StagedOperation
 	rec.Sealed.StagedApplied = true
 	rec.Sealed.Restart = outcome == StagedSucceeded && operation == OperationReboot

@@ -155,7 +155,23 @@ func (d *decoder) sealed(s *Sealed) {
 	}
 	d.instant("actual_at", &s.ActualAt)
 	d.instant("action_at", &s.ActionAt)
+	s.Left = d.left("left", mostLeft)
 	d.end()
+}
+
+// left reads a list of what a node came to, of at most so many entries.
+func (d *decoder) left(name string, most int) *Left {
+	if most == 0 || !d.begin(name) {
+		return nil
+	}
+	l := &Left{}
+	d.plain("tenant", &l.Tenant)
+	d.plain("session", &l.Session)
+	d.plain("came_to", (*string)(&l.CameTo))
+	d.plain("error", &l.Error)
+	l.Former = d.left("former", most-1)
+	d.end()
+	return l
 }
 
 // open reads the beginning of an object.

@@ -97,6 +97,12 @@ func anyRecord(t *rapid.T) bos.Record {
 			Text: anyText().Draw(t, "text"),
 		}
 	}
+	for range rapid.IntRange(0, 3).Draw(t, "left") {
+		r.Sealed.Left = &bos.Left{
+			Tenant: anyText().Draw(t, "left tenant"), Session: anyText().Draw(t, "left session"),
+			CameTo: bos.StandingFailed, Error: anyText().Draw(t, "left error"), Former: r.Sealed.Left,
+		}
+	}
 	return r
 }
 

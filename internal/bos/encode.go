@@ -139,6 +139,20 @@ func (o *object) sealed(s *Sealed) {
 	}
 	o.someInstant("actual_at", s.ActualAt)
 	o.someInstant("action_at", s.ActionAt)
+	o.left("left", s.Left)
+}
+
+func (o *object) left(name string, l *Left) {
+	if l == nil {
+		return
+	}
+	o.begin(name)
+	o.nonEmpty("tenant", l.Tenant)
+	o.text("session", Some(l.Session))
+	text(o, "came_to", Some(l.CameTo))
+	o.nonEmpty("error", l.Error)
+	o.left("former", l.Former)
+	o.end()
 }
 
 func (o *object) lastAction(s LastAction) {

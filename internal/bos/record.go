@@ -50,6 +50,9 @@ type Sealed struct {
 	// ActualAt and ActionAt are the fine times of actual_state and last_action.
 	ActualAt Instant `json:"actual_at,omitempty"`
 	ActionAt Instant `json:"action_at,omitempty"`
+	// Left is what the node came to in sessions that it left before they were
+	// complete.
+	Left *Left `json:"left,omitempty"`
 }
 
 // AttemptMark ties a node to an [Attempt] and keeps what the attempt replaced,

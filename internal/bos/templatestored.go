@@ -3,22 +3,13 @@
 package bos
 
 import (
-	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"io"
 )
 
-const (
-	// MaxTemplate is how many bytes of JSON a template may have. A boot set with
-	// as many nodes as the contract allows, with the longest names, fits.
-	MaxTemplate = 16 << 20
-	// packAbove is the size in bytes from which a template is stored packed. Its
-	// node lists may be longer than what a store takes in one document, and are
-	// much the same name again and again.
-	packAbove = 128 << 10
-)
+// MaxTemplate is how many bytes of JSON a template may have. A boot set with as
+// many nodes as the contract allows, with the longest names, fits.
+const MaxTemplate = 16 << 20
 
 // storedTemplate is a [TemplateRecord] as it is stored: plain, or packed with
 // gzip.
@@ -40,15 +31,11 @@ func (r TemplateRecord) MarshalJSON() ([]byte, error) {
 	case len(data) <= packAbove:
 		return json.Marshal(storedTemplate{Plain: &r.Template})
 	}
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	if _, err := w.Write(data); err != nil {
+	packed, err := pack(data)
+	if err != nil {
 		return nil, fmt.Errorf("pack a template: %w", err)
 	}
-	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("pack a template: %w", err)
-	}
-	return json.Marshal(storedTemplate{Packed: packed.Bytes()})
+	return json.Marshal(storedTemplate{Packed: packed})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
@@ -62,16 +49,9 @@ func (r *TemplateRecord) UnmarshalJSON(data []byte) error {
 		r.Template = *stored.Plain
 		return nil
 	}
-	in, err := gzip.NewReader(bytes.NewReader(stored.Packed))
+	plain, err := unpack(stored.Packed, MaxTemplate)
 	if err != nil {
 		return fmt.Errorf("unpack a template: %w", err)
-	}
-	plain, err := io.ReadAll(io.LimitReader(in, MaxTemplate+1))
-	switch {
-	case err != nil:
-		return fmt.Errorf("unpack a template: %w", err)
-	case len(plain) > MaxTemplate:
-		return fmt.Errorf("unpack a template: it has more than %d bytes", MaxTemplate)
 	}
 	return json.Unmarshal(plain, &r.Template)
 }

@@ -14,6 +14,9 @@ type Write struct {
 	Tenant string
 	// Tokens looks up the boot artifacts behind a BSS token; nil knows none.
 	Tokens func(token string) (BootArtifacts, bool)
+	// Open reports whether a session is not complete, so that what a node came
+	// to in it has to be remembered when the node leaves it; nil is true of all.
+	Open func(SessionKey) bool
 }
 
 // Put replaces a component. The sealed part of old (nil if there was none)
@@ -124,6 +127,8 @@ func (w Write) stampSealed(sealed *Sealed, written Component) {
 // to the writer, an unchanged one keeps its owner. Staging anew ends the mark
 // that the former stage was applied.
 func (w Write) own(rec *Record, before, written Component) {
+	former := Record{Component: before, Sealed: rec.Sealed}
+	defer func() { w.Leave(&former, rec) }()
 	if rec.Component.Session.Value() != before.Session.Value() {
 		rec.Sealed.Owner = w.Tenant
 	}
@@ -133,6 +138,29 @@ func (w Write) own(rec *Record, before, written Component) {
 	}
 	if written.StagedState.Value().Session.Value() != "" {
 		rec.Sealed.StagedApplied = false
+	}
+}
+
+// Leave notes on a node that has left its former session what it came to there,
+// if that is more than that it left. It is written once, however often it is
+// called.
+func (w Write) Leave(former, rec *Record) {
+	key := former.OwnSession()
+	if key.Name == "" || key == rec.OwnSession() || rec.Sealed.Left.of(key) != nil {
+		return
+	}
+	cameTo := former.cameTo()
+	if cameTo.inProgress() || w.Open != nil && !w.Open(key) {
+		return
+	}
+	rec.Sealed.Left = rec.Sealed.Left.with(key, cameTo, former.Component.Error.Value())
+}
+
+// Join forgets what a node came to in a former session of a name: it belongs to
+// another one of that name now.
+func (r *Record) Join(key SessionKey) {
+	if r.Sealed.Left.of(key) != nil {
+		r.Sealed.Left = r.Sealed.Left.without(key, mostLeft)
 	}
 }
 

@@ -160,6 +160,7 @@ func SetUp(w bos.Write, s *bos.Session, uid string, target bos.Target, old bos.R
 		rec := w.Patch(old, patch)
 		rec.Sealed.StagedOwner, rec.Sealed.StagedOperation = s.Tenant, s.Operation
 		rec.Sealed.Plan = uid
+		rec.Join(s.Key())
 		return rec
 	}
 	desired := bos.DesiredState{
@@ -181,5 +182,7 @@ func SetUp(w bos.Write, s *bos.Session, uid string, target bos.Target, old bos.R
 	rec.Sealed.Plan = uid
 	rec.Sealed.Restart = s.Operation == bos.OperationReboot
 	rec.Sealed.Wait = nil
+	w.Leave(&old, &rec)
+	rec.Join(s.Key())
 	return rec
 }

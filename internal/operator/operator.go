@@ -238,7 +238,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 // write returns the context of a write by an operator at this moment.
 func (d *Deps) write() bos.Write {
-	return bos.Write{Now: time.Now(), Instant: d.Clock.Now(), Tokens: d.View.Token}
+	return bos.Write{Now: time.Now(), Instant: d.Clock.Now(), Tokens: d.View.Token, Open: d.View.OpenSession}
 }
 
 // edit is what an operator writes to a component; false leaves it as it is.

@@ -51,7 +51,8 @@ func (o *completionOperator) complete(ctx context.Context, l store.Leadership) (
 	return len(done), nil
 }
 
-// completeOne completes a session and saves its extended status, in one write.
+// completeOne completes a session and saves its extended status and its result,
+// in one write.
 func (o *completionOperator) completeOne(ctx context.Context, l store.Leadership, rec *bos.SessionRecord) error {
 	fence := l.Fence()
 	key := rec.Session.Key()
@@ -71,7 +72,14 @@ func (o *completionOperator) completeOne(ctx context.Context, l store.Leadership
 			if err != nil {
 				return nil, nil, err
 			}
-			return next, []store.Op{{Key: store.StatusKey(key), Value: status, Expect: store.AnyRevision}}, nil
+			result, err := store.Encode(bos.StoredResult{UID: old.Sealed.UID, Result: bos.ResultOf(old, o.View.Roster(old))})
+			if err != nil {
+				return nil, nil, err
+			}
+			return next, []store.Op{
+				{Key: store.StatusKey(key), Value: status, Expect: store.AnyRevision},
+				{Key: store.ResultKey(key), Value: result, Expect: store.AnyRevision},
+			}, nil
 		},
 	}.Run(ctx, o.Store)
 	if bos.IsConflict(err) && ctx.Err() == nil {
@@ -132,6 +140,7 @@ func (o *cleanupOperator) delete(ctx context.Context, l store.Leadership, rec *b
 		Ops: []store.Op{
 			{Key: store.SessionKey(key), Delete: true, Expect: rec.Revision},
 			{Key: store.StatusKey(key), Delete: true, Expect: store.AnyRevision},
+			{Key: store.ResultKey(key), Delete: true, Expect: store.AnyRevision},
 		},
 		Fence: &fence,
 	})

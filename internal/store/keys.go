@@ -21,6 +21,7 @@ const (
 	PrefixTemplates  = Root + "templates/"
 	PrefixSessions   = Root + "sessions/"
 	PrefixStatuses   = Root + "statuses/"
+	PrefixResults    = Root + "results/"
 	PrefixPlans      = Root + "plans/"
 	PrefixTokens     = Root + "tokens/"
 	PrefixAttempts   = Root + "attempts/"
@@ -40,6 +41,9 @@ func SessionKey(k bos.SessionKey) string { return PrefixSessions + tenantKey(k) 
 
 // StatusKey is where the saved extended status of a session is kept.
 func StatusKey(k bos.SessionKey) string { return PrefixStatuses + tenantKey(k) }
+
+// ResultKey is where the result of a complete session is kept.
+func ResultKey(k bos.SessionKey) string { return PrefixResults + tenantKey(k) }
 
 // PlanPrefix is where the chunks of the plan of a session (by its UID) are
 // kept; PlanKey is where one of them is.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"bos/internal/bos"
+	"bos/internal/store"
 )
 
 // Visits returns how many documents and index entries the lists and sums asked
@@ -199,6 +200,69 @@ func (v *View) SavedStatus(key bos.SessionKey) ([]byte, bool) {
 	defer v.mu.RUnlock()
 	s, ok := v.statuses[key]
 	return s, ok
+}
+
+// OpenSession reports whether there is a session that is not complete.
+func (v *View) OpenSession(key bos.SessionKey) bool {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	s, ok := v.sessions.get(key)
+	return ok && s.Session.Status.Status != bos.SessionComplete
+}
+
+// Result returns the result that was stored when a session completed; false if
+// there is none of this very session.
+func (v *View) Result(s *bos.SessionRecord) (bos.Result, bool) {
+	v.mu.RLock()
+	data := v.results[s.Session.Key()]
+	v.mu.RUnlock()
+	if data == nil {
+		return bos.Result{}, false
+	}
+	// What can't be read was not kept.
+	stored, err := store.Decode[bos.StoredResult](store.KV{Value: data})
+	return stored.Result, err == nil && stored.UID == s.Sealed.UID
+}
+
+// Roster returns the nodes of a session, each once, in no order: those that it
+// was set up on, and those that it drives or is staged on for another reason.
+func (v *View) Roster(s *bos.SessionRecord) []bos.Member {
+	key := s.Session.Key()
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	var chunks map[int]*bos.PlanChunk
+	if s.Sealed.Setup != bos.SetupNew {
+		chunks = v.plans[s.Sealed.UID]
+	}
+	driven, staged := v.nodes.bySession[key], v.nodes.byStage[key]
+	v.visit(s.Sealed.Nodes + len(driven) + len(staged))
+	out := make([]bos.Member, 0, max(s.Sealed.Nodes, len(driven)+len(staged)))
+	seen := make(map[string]struct{}, cap(out))
+	add := func(id string, node *Node, unknown bool) {
+		if _, twice := seen[id]; twice {
+			return
+		}
+		seen[id] = struct{}{}
+		m := bos.Member{ID: id, Unknown: unknown}
+		if node != nil {
+			m.Record = node.Record
+		}
+		out = append(out, m)
+	}
+	for n := 0; n < s.Sealed.Chunks && chunks[n] != nil; n++ {
+		for _, planned := range chunks[n].Nodes {
+			add(planned.ID, v.nodes.get(planned.ID), planned.Unknown)
+		}
+	}
+	for slot := range driven {
+		add(slot.node.ID(), slot.node, false)
+	}
+	for slot := range staged {
+		if slot.node.Record.AwaitedStage() == key {
+			add(slot.node.ID(), slot.node, false)
+		}
+	}
+	return out
 }
 
 // Plan returns the chunks of a session's plan in order, as many as there are.

@@ -73,6 +73,9 @@ func (v *View) dispatch(c change) error {
 	if rest, ok := strings.CutPrefix(key, store.PrefixStatuses); ok {
 		return v.applyStatus(rest, event)
 	}
+	if rest, ok := strings.CutPrefix(key, store.PrefixResults); ok {
+		return v.applyResult(rest, event)
+	}
 	if rest, ok := strings.CutPrefix(key, store.PrefixPlans); ok {
 		return v.applyPlan(rest, event)
 	}
@@ -175,6 +178,22 @@ func (v *View) applyStatus(rest string, event store.Event) error {
 		return err
 	}
 	v.statuses[key] = event.Value
+	return nil
+}
+
+func (v *View) applyResult(rest string, event store.Event) error {
+	key, ok := store.ParseTenantKey(rest)
+	if !ok {
+		return errNoTenantKey
+	}
+	if event.Deleted {
+		delete(v.results, key)
+		return nil
+	}
+	if _, err := store.Decode[bos.StoredResult](event.KV); err != nil {
+		return err
+	}
+	v.results[key] = event.Value
 	return nil
 }
 

@@ -34,6 +34,7 @@ type View struct {
 	byUID     map[string]bos.SessionKey
 	plans     map[string]map[int]*bos.PlanChunk
 	statuses  map[bos.SessionKey][]byte
+	results   map[bos.SessionKey][]byte
 	templates owned[*bos.TemplateRecord]
 	tokens    map[string]store.Token
 	attempts  map[string]*bos.Attempt
@@ -70,6 +71,7 @@ func (v *View) reset() {
 	v.byUID = map[string]bos.SessionKey{}
 	v.plans = map[string]map[int]*bos.PlanChunk{}
 	v.statuses = map[bos.SessionKey][]byte{}
+	v.results = map[bos.SessionKey][]byte{}
 	v.templates = owned[*bos.TemplateRecord]{}
 	v.tokens = map[string]store.Token{}
 	v.attempts = map[string]*bos.Attempt{}

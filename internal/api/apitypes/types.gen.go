@@ -109,6 +109,51 @@ func (e HealthState) Valid() bool {
 	}
 }
 
+// Defines values for NodeStanding.
+const (
+	NodeStandingBooting     NodeStanding = "booting"
+	NodeStandingCancelled   NodeStanding = "cancelled"
+	NodeStandingConfiguring NodeStanding = "configuring"
+	NodeStandingFailed      NodeStanding = "failed"
+	NodeStandingLeftOut     NodeStanding = "left_out"
+	NodeStandingPoweringOff NodeStanding = "powering_off"
+	NodeStandingPoweringOn  NodeStanding = "powering_on"
+	NodeStandingStaged      NodeStanding = "staged"
+	NodeStandingSucceeded   NodeStanding = "succeeded"
+	NodeStandingTakenOver   NodeStanding = "taken_over"
+	NodeStandingWaiting     NodeStanding = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the NodeStanding enum.
+func (e NodeStanding) Valid() bool {
+	switch e {
+	case NodeStandingBooting:
+		return true
+	case NodeStandingCancelled:
+		return true
+	case NodeStandingConfiguring:
+		return true
+	case NodeStandingFailed:
+		return true
+	case NodeStandingLeftOut:
+		return true
+	case NodeStandingPoweringOff:
+		return true
+	case NodeStandingPoweringOn:
+		return true
+	case NodeStandingStaged:
+		return true
+	case NodeStandingSucceeded:
+		return true
+	case NodeStandingTakenOver:
+		return true
+	case NodeStandingWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SessionOperation.
 const (
 	SessionOperationBoot     SessionOperation = "boot"
@@ -145,6 +190,33 @@ func (e SessionState) Valid() bool {
 	case SessionStatePending:
 		return true
 	case SessionStateRunning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SessionVerdict.
+const (
+	SessionVerdictCancelled   SessionVerdict = "cancelled"
+	SessionVerdictFailed      SessionVerdict = "failed"
+	SessionVerdictLessThanNil SessionVerdict = "<nil>"
+	SessionVerdictPartial     SessionVerdict = "partial"
+	SessionVerdictSucceeded   SessionVerdict = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the SessionVerdict enum.
+func (e SessionVerdict) Valid() bool {
+	switch e {
+	case SessionVerdictCancelled:
+		return true
+	case SessionVerdictFailed:
+		return true
+	case SessionVerdictLessThanNil:
+		return true
+	case SessionVerdictPartial:
+		return true
+	case SessionVerdictSucceeded:
 		return true
 	default:
 		return false
@@ -694,10 +766,29 @@ type Name = string
 // Example: boot-compute-1
 type NameOrEmpty = string
 
+// NodeCount How many nodes.
+//
+// Example: 8
+type NodeCount = int
+
 // NodeName The name of a node, node group or role.
 //
 // Example: x3000c0s1b0n0
 type NodeName = string
+
+// NodeRange Nodes as a list of names and ranges, such as `x3000c0s[1-4]b0n[0-1],x3000c0s9b0n0`.
+//
+// Example: x3000c0s[1-4]b0n[0-1]
+type NodeRange = string
+
+// NodeStanding Where a node of a session stands. What nodes come to: `succeeded`; `failed`; `cancelled` with the session;
+// `taken_over` by another session; `left_out`, which are those that somebody disabled or deleted, or that the
+// service does not know. What they are on their way: `waiting` for whatever is next; `powering_off`; `powering_on`,
+// with a power-on to come; `booting`, from the power-on to the node's report; `configuring`; `staged`, with a staged
+// state that was not applied yet.
+//
+// Example: booting
+type NodeStanding string
 
 // OpenAPIDocument An OpenAPI document.
 type OpenAPIDocument map[string]interface{}
@@ -1095,6 +1186,69 @@ type Session struct {
 	Tenant *string `json:"tenant"`
 }
 
+// SessionCounts How many nodes of a session have which standing. Each node counts once; `total` is the sum.
+type SessionCounts struct {
+	// Booting How many nodes.
+	//
+	// Example: 8
+	Booting NodeCount `json:"booting"`
+
+	// Cancelled How many nodes.
+	//
+	// Example: 8
+	Cancelled NodeCount `json:"cancelled"`
+
+	// Configuring How many nodes.
+	//
+	// Example: 8
+	Configuring NodeCount `json:"configuring"`
+
+	// Failed How many nodes.
+	//
+	// Example: 8
+	Failed NodeCount `json:"failed"`
+
+	// LeftOut How many nodes.
+	//
+	// Example: 8
+	LeftOut NodeCount `json:"left_out"`
+
+	// PoweringOff How many nodes.
+	//
+	// Example: 8
+	PoweringOff NodeCount `json:"powering_off"`
+
+	// PoweringOn How many nodes.
+	//
+	// Example: 8
+	PoweringOn NodeCount `json:"powering_on"`
+
+	// Staged How many nodes.
+	//
+	// Example: 8
+	Staged NodeCount `json:"staged"`
+
+	// Succeeded How many nodes.
+	//
+	// Example: 8
+	Succeeded NodeCount `json:"succeeded"`
+
+	// TakenOver How many nodes.
+	//
+	// Example: 8
+	TakenOver NodeCount `json:"taken_over"`
+
+	// Total How many nodes.
+	//
+	// Example: 8
+	Total NodeCount `json:"total"`
+
+	// Waiting How many nodes.
+	//
+	// Example: 8
+	Waiting NodeCount `json:"waiting"`
+}
+
 // SessionCreate The session to be created.
 type SessionCreate struct {
 	// IncludeDisabled Whether nodes that are disabled in the hardware state manager take part.
@@ -1187,6 +1341,26 @@ type SessionExtendedStatus struct {
 	Timing SessionTiming `json:"timing"`
 }
 
+// SessionFailure Nodes that failed, or were cancelled, with the same error.
+type SessionFailure struct {
+	// Count How many nodes.
+	//
+	// Example: 8
+	Count NodeCount `json:"count"`
+
+	// Error The error that the nodes showed. Errors that are rarer than the hundred most frequent ones are joined as
+	// `other errors`.
+	//
+	//
+	// Example: The node did not power on
+	Error string `json:"error"`
+
+	// Nodes Nodes as a list of names and ranges, such as `x3000c0s[1-4]b0n[0-1],x3000c0s9b0n0`.
+	//
+	// Example: x3000c0s[1-4]b0n[0-1]
+	Nodes NodeRange `json:"nodes"`
+}
+
 // SessionList Sessions.
 type SessionList = []Session
 
@@ -1195,6 +1369,73 @@ type SessionList = []Session
 //
 // Example: boot
 type SessionOperation string
+
+// SessionOutcome How far a session is and what its nodes came to.
+type SessionOutcome struct {
+	// Counts How many nodes of a session have which standing. Each node counts once; `total` is the sum.
+	Counts SessionCounts `json:"counts"`
+
+	// EndTime When the session was complete; null until then.
+	//
+	// Example: 2026-11-23T09:41:02
+	EndTime *SessionEndTime `json:"end_time"`
+
+	// Error Why the session as a whole failed; null if it did not.
+	Error *SessionError `json:"error"`
+
+	// Failures The nodes that failed or were cancelled, by error, the most frequent first.
+	Failures []SessionFailure `json:"failures"`
+
+	// Operation What a session does: `boot` starts nodes that are off, and restarts those that run something else; `reboot`
+	// always turns nodes off and on again; `shutdown` turns them off. Nodes are turned off gracefully first.
+	//
+	//
+	// Example: boot
+	Operation SessionOperation `json:"operation"`
+
+	// Outcome How a complete session ended: every node `succeeded`; `partial`, some did; `failed`, none did; it was `cancelled`.
+	// Null until it is complete.
+	//
+	//
+	// Example: succeeded
+	Outcome *SessionVerdict `json:"outcome"`
+
+	// Paused Whether nothing is done for the session's nodes until it is resumed.
+	//
+	// Example: false
+	Paused bool `json:"paused"`
+
+	// Session A name of 1 to 127 letters, digits, `-`, `.` and `_`. It begins and ends with a letter or a digit.
+	//
+	// Example: compute-2026-11
+	Session Name `json:"session"`
+
+	// Slowest Up to five nodes in progress, the one first that was brought on longest ago.
+	Slowest []SessionSlowNode `json:"slowest"`
+
+	// StartTime When the session was created. A date, or a date and time; without a zone it is UTC.
+	//
+	// Example: 2026-11-23T09:26:40
+	StartTime SessionStartTime `json:"start_time"`
+
+	// Status How far a session is.
+	//
+	// Example: running
+	Status SessionState `json:"status"`
+
+	// TakenOverBy The sessions that took nodes over, the one with the most first.
+	TakenOverBy []SessionTakenOver `json:"taken_over_by"`
+
+	// TemplateName A name of 1 to 127 letters, digits, `-`, `.` and `_`. It begins and ends with a letter or a digit.
+	//
+	// Example: compute-2026-11
+	TemplateName Name `json:"template_name"`
+
+	// Tenant The session's tenant, empty if it has none.
+	//
+	// Example:
+	Tenant string `json:"tenant"`
+}
 
 // SessionPatch What shall change in a session.
 type SessionPatch struct {
@@ -1230,6 +1471,29 @@ type SessionPhases struct {
 	//
 	// Example: 25
 	PercentPoweringOn float64 `json:"percent_powering_on"`
+}
+
+// SessionSlowNode A node in progress.
+type SessionSlowNode struct {
+	// Node What identifies a component, as a rule its xname.
+	//
+	// Example: x3000c0s1b0n0
+	Node ComponentID `json:"node"`
+
+	// Phase Where a node of a session stands. What nodes come to: `succeeded`; `failed`; `cancelled` with the session;
+	// `taken_over` by another session; `left_out`, which are those that somebody disabled or deleted, or that the
+	// service does not know. What they are on their way: `waiting` for whatever is next; `powering_off`; `powering_on`,
+	// with a power-on to come; `booting`, from the power-on to the node's report; `configuring`; `staged`, with a staged
+	// state that was not applied yet.
+	//
+	//
+	// Example: booting
+	Phase NodeStanding `json:"phase"`
+
+	// Since When the service last did something to bring the node on (RFC 3339, UTC).
+	//
+	// Example: 2026-11-23T09:26:41Z
+	Since string `json:"since"`
 }
 
 // SessionStartTime When the session was created. A date, or a date and time; without a zone it is UTC.
@@ -1282,6 +1546,29 @@ type SessionStatusPatch struct {
 	//
 	// Example: running
 	Status *SessionState `json:"status,omitempty"`
+}
+
+// SessionTakenOver Nodes that another session drives now.
+type SessionTakenOver struct {
+	// Count How many nodes.
+	//
+	// Example: 8
+	Count NodeCount `json:"count"`
+
+	// Nodes Nodes as a list of names and ranges, such as `x3000c0s[1-4]b0n[0-1],x3000c0s9b0n0`.
+	//
+	// Example: x3000c0s[1-4]b0n[0-1]
+	Nodes NodeRange `json:"nodes"`
+
+	// Session The other session; empty if it is not the tenant's whose session was asked for.
+	//
+	// Example: boot-compute-3
+	Session string `json:"session"`
+
+	// Tenant The tenant of the other session, empty if it has none or is not to be named.
+	//
+	// Example:
+	Tenant string `json:"tenant"`
 }
 
 // SessionTemplate A session template, as it is stored.
@@ -1384,6 +1671,12 @@ type SessionTiming struct {
 	// Example: 2026-11-23T09:26:40
 	StartTime SessionStartTime `json:"start_time"`
 }
+
+// SessionVerdict How a complete session ended: every node `succeeded`; `partial`, some did; `failed`, none did; it was `cancelled`.
+// Null until it is complete.
+//
+// Example: succeeded
+type SessionVerdict string
 
 // TemplateDescription What the template is for, in your words.
 //
@@ -1578,6 +1871,9 @@ type SessionFound = Session
 // SessionNotFound What went wrong with a request (RFC 9457).
 type SessionNotFound = ProblemDetails
 
+// SessionOutcomeFound How far a session is and what its nodes came to.
+type SessionOutcomeFound = SessionOutcome
+
 // SessionPatchRefused What went wrong with a request (RFC 9457).
 type SessionPatchRefused = ProblemDetails
 
@@ -1748,6 +2044,12 @@ type GetV2SessionParams struct {
 
 // PatchV2SessionParams defines parameters for PatchV2Session.
 type PatchV2SessionParams struct {
+	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
+	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
+}
+
+// GetV2SessionOutcomeParams defines parameters for GetV2SessionOutcome.
+type GetV2SessionOutcomeParams struct {
 	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
 	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
 }

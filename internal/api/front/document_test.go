@@ -36,6 +36,7 @@ PATCH /v2/sessions/{session_id}  patch_v2_session
 DELETE /v2/sessions/{session_id}  delete_v2_session
 GET /v2/sessions/{session_id}/status  get_v2_session_status
 POST /v2/sessions/{session_id}/status  save_v2_session_status
+GET /v2/sessions/{session_id}/outcome  get_v2_session_outcome
 GET /v2/components  get_v2_components
 PUT /v2/components  put_v2_components
 PATCH /v2/components  patch_v2_components
