@@ -78,7 +78,7 @@ func (p *program) runDemo(ctx context.Context, cfg *config.Config) error {
 	}
 	err = errors.Join(p.printReport(cfg, report), report.Err())
 	if cfg.Keep {
-		_, _ = fmt.Fprintf(out, "\nBOS goes on serving at %s until Ctrl-C; try\n  bos --url %[1]s sessions list\n", d.URL())
+		_, _ = fmt.Fprintf(out, "\nBOS goes on serving at %s until Ctrl-C; look at\n  %s\nor try\n  bos --url %[1]s sessions list\n", d.URL(), d.Dashboard())
 		select {
 		case <-ctx.Done():
 		case failed := <-d.Failed():

@@ -214,6 +214,9 @@ func (a *App) URL() string {
 	return scheme + a.Addr() + a.cfg.Prefix
 }
 
+// Dashboard returns the address of the dashboard.
+func (a *App) Dashboard() string { return a.URL() + "/ui/" }
+
 // View returns the app's view of the fleet.
 func (a *App) View() *view.View { return a.view }
 

@@ -14,6 +14,7 @@ import (
 
 	"bos/internal/admission"
 	"bos/internal/api"
+	"bos/internal/web"
 )
 
 // newHandler makes the handler of the API.
@@ -30,7 +31,19 @@ func (a *App) newHandler() (http.Handler, error) {
 	if err := a.guard.apply(&cfg, a.cfg); err != nil {
 		return nil, err
 	}
-	return api.New(cfg)
+	answers, err := api.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	pages := web.Config{API: answers, Prefix: a.cfg.Prefix, Version: a.opts.Version, Log: a.log}
+	if cfg.Access != nil {
+		pages.Access = cfg.Access
+	}
+	handler, err := web.New(pages)
+	if err != nil {
+		return nil, fmt.Errorf("make the dashboard: %w", err)
+	}
+	return handler, nil
 }
 
 // listen starts the HTTP server. Until serve is called it says that the store is
@@ -85,5 +98,6 @@ func (a *App) serve(run context.Context) {
 		a.serveSite(run)
 	}
 	a.warn()
-	a.log.Info("the API is served", slog.String("address", a.Addr()), slog.String("prefix", a.cfg.Prefix))
+	a.log.Info("the API is served", slog.String("address", a.Addr()), slog.String("prefix", a.cfg.Prefix),
+		slog.String("dashboard", a.Dashboard()))
 }

@@ -127,6 +127,9 @@ func (d *Demo) start(ctx context.Context) error {
 // URL returns the base URL of the API that is demonstrated.
 func (d *Demo) URL() string { return d.app.URL() }
 
+// Dashboard returns the address of the dashboard.
+func (d *Demo) Dashboard() string { return d.app.Dashboard() }
+
 // Failed gets an error if the service can't go on.
 func (d *Demo) Failed() <-chan error { return d.app.Failed() }
 
