@@ -15,7 +15,7 @@ CLUSTER_NODES ?= 500
 OUTAGE_NODES ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race race-test crash-test cluster-test outage-test conformance-traces fuzz vet lint api-lint fmt man generate generate-check
+.PHONY: help build demo test race race-test crash-test cluster-test upgrade-test outage-test conformance-traces fuzz vet lint api-lint fmt man generate generate-check
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ crash-test: ## Kill a server KILLS (200) times while it reboots CRASH_NODES (100
 cluster-test: ## Kill, stop, cut off and restart members of a cluster with CLUSTER_NODES (500) nodes
 	TEST_CLUSTER_NODES=$(CLUSTER_NODES) TEST_CLUSTER_PAUSE=30 TEST_CLUSTER_SECONDS=180 TEST_CLUSTER_LENIENCY=1 \
 		$(GO) test -count=1 -v -timeout 2h ./test/cluster
+
+upgrade-test: ## Replace a cluster of an earlier build, FORMER (the last before the store's schema), by this one
+	tools/upgrade $(FORMER)
 
 outage-test: ## Take each service away for a minute, in five ways, in the midst of a reboot of OUTAGE_NODES (500)
 	TEST_OUTAGE_ALL=1 TEST_OUTAGE_NODES=$(OUTAGE_NODES) TEST_OUTAGE_SECONDS=60 TEST_OUTAGE_LENIENCY=1 \

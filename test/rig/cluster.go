@@ -31,6 +31,12 @@ type Cluster struct {
 // are ready. Nodes of the site report to them in turn.
 func NewCluster(t testing.TB, site *sim.Site, more ...string) *Cluster {
 	t.Helper()
+	return NewClusterOf(t, "", site, more...)
+}
+
+// NewClusterOf is NewCluster with another build of bosd; "" is that of the tests.
+func NewClusterOf(t testing.TB, program string, site *sim.Site, more ...string) *Cluster {
+	t.Helper()
 	const size = 3
 	c := &Cluster{t: t, Network: newNetwork(t, size)}
 	dir := t.TempDir()
@@ -49,6 +55,7 @@ func NewCluster(t testing.TB, site *sim.Site, more ...string) *Cluster {
 			"--cluster-name", fmt.Sprintf("m%d", i), "--cluster-listen", peers[i], "--cluster-advertise", c.Network.Address(i),
 			"--cluster-client-listen", c.Clients[i], "--cluster-initial", strings.Join(initial, ","),
 		}, args...), more...)...))
+		c.Members[i].Use(program)
 		c.Members[i].Start()
 	}
 	c.API = NewAPI(t, listen...)

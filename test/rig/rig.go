@@ -7,6 +7,7 @@ package rig
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -136,6 +137,8 @@ type Process struct {
 	name    string
 	args    []string
 	environ []string
+	// program is another bosd than the tests'; "" is theirs.
+	program string
 	log     logBuffer
 
 	mu   sync.Mutex
@@ -167,12 +170,15 @@ func New(t testing.TB, name string, environ []string, args ...string) *Process {
 
 func tail(s string, n int) string { return s[max(0, len(s)-n):] }
 
+// Use has the next start run another build of bosd; "" is that of the tests.
+func (p *Process) Use(program string) { p.program = program }
+
 // Start starts the process.
 func (p *Process) Start() {
 	p.t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	cmd := exec.Command(os.Getenv("BOSD"), p.args...)
+	cmd := exec.Command(cmp.Or(p.program, os.Getenv("BOSD")), p.args...)
 	cmd.Env = append(os.Environ(), p.environ...)
 	cmd.Stdout, cmd.Stderr = &p.log, &p.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
