@@ -46,6 +46,13 @@ type System struct {
 	// with 0 tables are as wide as they are.
 	Terminal bool
 	Width    int
+	// Size tells how large the terminal is now, if it can be told; it may be
+	// nil.
+	Size func() (width, height int)
+	// Interactive says that someone can be asked on Stdin.
+	Interactive bool
+	// Transport carries requests in place of connections, for tests.
+	Transport http.RoundTripper
 }
 
 // OS is the system that the process runs on.
@@ -57,8 +64,13 @@ func OS() System {
 	fd := int(os.Stdout.Fd())
 	if s.Terminal = term.IsTerminal(fd); s.Terminal {
 		// Without a known size lines are not cut.
-		s.Width, _, _ = term.GetSize(fd)
+		s.Size = func() (int, int) {
+			width, height, _ := term.GetSize(fd)
+			return width, height
+		}
+		s.Width, _ = s.Size()
 	}
+	s.Interactive = term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd()))
 	return s
 }
 
@@ -80,6 +92,10 @@ func Main(ctx context.Context, sys System) int {
 func (a *app) report(err error) int {
 	if err == nil {
 		return exitOK
+	}
+	var said *exitStatus
+	if errors.As(err, &said) {
+		return said.status
 	}
 	fmt.Fprintf(a.sys.Stderr, "bos: %s\n", message(err))
 	var problem *client.Problem
@@ -127,6 +143,8 @@ type app struct {
 	booleans map[string]bool
 	flags    globalFlags
 	format   format
+	// asked says that the format was asked for, and not chosen.
+	asked bool
 	// tokenCommand prints the token to send, where there is no file with it.
 	tokenCommand []string
 	// connection is how the server is reached, once that was asked for.

@@ -32,6 +32,7 @@ func (a *app) chooseFormat() (format, error) {
 	if asked == "" && !a.sys.Terminal {
 		asked = a.sys.Getenv("CRAY_FORMAT")
 	}
+	a.asked = asked != ""
 	switch f := format(asked); f {
 	case formatTable, formatJSON, formatYAML, formatTOML:
 		return f, nil

@@ -29,7 +29,7 @@ type globalFlags struct {
 	quiet         boolean
 	// verbose is how often -v was given.
 	verbose int
-	timeout   time.Duration
+	timeout time.Duration
 }
 
 const rootHelp = `bos boots, reboots and shuts down the nodes of a supercomputer through the Boot
@@ -62,9 +62,12 @@ gateway's certificate and leaves it to 'cray auth login' to renew a token.
 
 Output is a table on a terminal and JSON otherwise, unless --format or BOS_FORMAT says
 which (CRAY_FORMAT where the output is no terminal). The exit status is 0 for success, 1 if
-the command is wrong or the server can't be reached, and 2 if the server refused.`
+the command is wrong or the server can't be reached, and 2 if the server refused. Commands that
+wait for a session exit with 3 if only some nodes made it, and 4 if none did.`
 
-const rootExample = `  bos sessions create --template-name compute --operation boot --limit x3000c0s[1-4]b0n[0-1]
+const rootExample = `  bos reboot compute --limit 'x3000c0s[1-4]b0n[0-1]' --wait
+  bos why x3000c0s1b0n0
+  bos sessions create --template-name compute --operation boot --limit x3000c0s[1-4]b0n[0-1]
   bos sessions status NAME
   bos components list --status failed
   bos components updatemany --filter-ids x3000c0s[1-4]b0n0 --enabled false`
@@ -118,6 +121,10 @@ func (a *app) root() *cobra.Command {
 	complete(root, "configuration", a.completeConfigurations)
 	root.AddCommand(
 		a.versionCommand(), a.healthzCommand(), a.legacyListCommand(),
+		a.verbCommand("boot", "Boot the nodes of a session template that are off or run something else"),
+		a.verbCommand("reboot", "Turn the nodes of a session template off and on again"),
+		a.verbCommand("shutdown", "Shut the nodes of a session template down"),
+		a.planCommand(), a.watchCommand(), a.whyCommand(), a.eventsCommand(),
 		a.sessionsCommand(),
 		a.templatesCommand(), a.templatesValidCommand(), a.exampleTemplateCommand(),
 		a.componentsCommand(), a.applyStagedCommand(),

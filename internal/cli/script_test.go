@@ -5,7 +5,9 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -28,7 +30,12 @@ import (
 //	                 puts a token for the server where the cray CLI does
 //	sent             shows the requests that the server got since the last time
 //
-// TERMINAL=80 makes the output a terminal of 80 columns.
+//	answer 'METHOD PATH' FILE...
+//	                 makes the server answer so, in turn, and the last for ever:
+//	                 .json a document, .problem an error, .events a stream
+//
+// TERMINAL=80 makes the output a terminal of 80 columns; ANSWER=yes
+// is what someone types who is asked.
 func TestScripts(t *testing.T) {
 	type scriptKey struct{}
 	type script struct {
@@ -81,12 +88,33 @@ func TestScripts(t *testing.T) {
 				text := []byte(`{"access_token": "` + args[2] + `", "refresh_token": "r"}`)
 				ts.Check(os.WriteFile(filepath.Join(args[0], name), text, 0o600))
 			},
+			"answer": func(ts *testscript.TestScript, _ bool, args []string) {
+				var answers []answer
+				for _, file := range args[1:] {
+					answers = append(answers, answerOf(ts, file))
+				}
+				state(ts).asked.can(args[0], answers...)
+			},
 			"sent": func(ts *testscript.TestScript, _ bool, _ []string) {
 				_, err := io.WriteString(ts.Stdout(), state(ts).asked.take())
 				ts.Check(err)
 			},
 		},
 	})
+}
+
+// answerOf makes an answer of a file.
+func answerOf(ts *testscript.TestScript, file string) answer {
+	a := answer{http.StatusOK, "application/json", ts.ReadFile(file)}
+	switch filepath.Ext(file) {
+	case ".problem":
+		var p struct{ Status int }
+		ts.Check(json.Unmarshal([]byte(a.text), &p))
+		a.status, a.kind = p.Status, "application/problem+json"
+	case ".events":
+		a.kind = "text/event-stream"
+	}
+	return a
 }
 
 func runScripted(ts *testscript.TestScript, args []string) int {
@@ -103,6 +131,9 @@ func runScripted(ts *testscript.TestScript, args []string) int {
 		if ext := filepath.Ext(arg); (ext == ".json" || ext == ".yaml") && arg[0] != '@' {
 			sys.Args[i] = ts.MkAbs(arg)
 		}
+	}
+	if typed := ts.Getenv("ANSWER"); typed != "" {
+		sys.Interactive, sys.Stdin = true, strings.NewReader(typed+"\n")
 	}
 	if columns := ts.Getenv("TERMINAL"); columns != "" {
 		width, err := strconv.Atoi(columns)

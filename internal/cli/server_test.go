@@ -48,7 +48,8 @@ func newServer(tb testing.TB) (url string, asked *recorder) {
 	top.Handle("/", mux)
 	top.Handle("/apis/bos/", http.StripPrefix("/apis/bos", mux))
 	broken(top)
-	server := httptest.NewServer(top)
+	asked.canned = map[string][]answer{}
+	server := httptest.NewServer(asked.answering(top))
 	tb.Cleanup(server.Close)
 	return server.URL, asked
 }
@@ -81,6 +82,54 @@ func broken(mux *http.ServeMux) {
 type recorder struct {
 	mu   sync.Mutex
 	last []string
+	// canned are the answers to some requests, by method and path; the last of
+	// them is given again.
+	canned map[string][]answer
+}
+
+// answer is what the server says to a request.
+type answer struct {
+	status int
+	kind   string
+	text   string
+}
+
+// can sets the answers to a request.
+func (r *recorder) can(request string, answers ...answer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.canned[request] = answers
+}
+
+// next returns the answer to a request, if one was set.
+func (r *recorder) next(request string) (answer, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	answers := r.canned[request]
+	if len(answers) == 0 {
+		return answer{}, false
+	}
+	if len(answers) > 1 {
+		r.canned[request] = answers[1:]
+	}
+	return answers[0], true
+}
+
+// answering gives the answers that were set, and leaves the others to the API.
+func (r *recorder) answering(api http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		a, ok := r.next(req.Method + " " + req.URL.Path)
+		if !ok {
+			api.ServeHTTP(w, req)
+			return
+		}
+		// A body that can't be read was not sent.
+		body, _ := io.ReadAll(req.Body)
+		r.add(req, body)
+		w.Header().Set("Content-Type", a.kind)
+		w.WriteHeader(a.status)
+		_, _ = io.WriteString(w, a.text)
+	}
 }
 
 // take returns the requests since the last call.
@@ -95,7 +144,7 @@ func (r *recorder) take() string {
 func (r *recorder) add(req *http.Request, body []byte) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s\n", req.Method, req.URL.RequestURI())
-	for _, name := range []string{"Cray-Tenant-Name", "Authorization"} {
+	for _, name := range []string{"Cray-Tenant-Name", "Authorization", "Last-Event-Id"} {
 		if value, sent := req.Header[name]; sent {
 			fmt.Fprintf(&b, "%s: %s\n", name, strings.Join(value, ", "))
 		}

@@ -4,7 +4,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 
@@ -14,14 +13,17 @@ import (
 )
 
 func (a *app) sessionsCommand() *cobra.Command {
-	return group("sessions", "Operations on the nodes of a template",
+	cmd := group("sessions", "Operations on the nodes of a template",
 		a.sessionsCreateCommand(), a.sessionsListCommand(), a.sessionsDescribeCommand(),
-		a.sessionsDeleteCommand(), a.sessionsDeleteManyCommand(), a.sessionsStatusCommand())
+		a.sessionsDeleteCommand(), a.sessionsDeleteManyCommand(), a.sessionsStatusCommand(),
+		a.sessionsOutcomeCommand())
+	cmd.AddCommand(a.sessionsControlCommands()...)
+	return cmd
 }
 
 func (a *app) sessionsCreateCommand() *cobra.Command {
-	var template, operation, limit, name string
-	var stage, includeDisabled boolean
+	var template, operation string
+	f := &sessionFlags{}
 	cmd := &cobra.Command{
 		Use:   "create --template-name TEMPLATE --operation boot|reboot|shutdown",
 		Short: "Create a session, which starts at once or with --stage waits on its nodes",
@@ -30,35 +32,21 @@ waits there for 'bos applystaged create'.
 
 --limit says which of the template's nodes the session is for: nodes, node ranges, groups
 and roles, separated by commas and read from left to right. & in front of one keeps only
-nodes that are in it too, ! only nodes that are not in it.`,
+nodes that are in it too, ! only nodes that are not in it.
+
+'bos boot', 'bos reboot' and 'bos shutdown' do the same, ask before many nodes are touched,
+and can wait for the end.`,
 		Example: `  bos sessions create --template-name compute --operation reboot --limit 'x3000c0s[1-4]b0n0'
   bos sessions create --template-name compute --operation boot --limit 'Compute,!x3000c0s1b0n0'`,
 		Args: none,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
-			body := objectTree()
-			// The cray CLI takes operations in any letter case.
-			operation = strings.ToLower(operation)
-			if operation != "boot" && operation != "reboot" && operation != "shutdown" {
-				return misused(fmt.Errorf("--operation must be boot, reboot or shutdown, not %q", operation))
+			operation, err := operationName(operation)
+			if err != nil {
+				return err
 			}
-			body.put("operation", stringTree(operation))
-			body.put("template_name", stringTree(template))
-			flags := cmd.Flags()
-			if flags.Changed("name") {
-				body.put("name", stringTree(name))
-			}
-			if flags.Changed("limit") {
-				expanded, err := expandLimit(limit)
-				if err != nil {
-					return err
-				}
-				body.put("limit", stringTree(expanded))
-			}
-			if flags.Changed("stage") {
-				body.put("stage", boolTree(bool(stage)))
-			}
-			if flags.Changed("include-disabled") {
-				body.put("include_disabled", boolTree(bool(includeDisabled)))
+			body, err := f.body(cmd, operation, template)
+			if err != nil {
+				return err
 			}
 			bos, err := a.client(cmd)
 			if err != nil {
@@ -74,14 +62,11 @@ nodes that are in it too, ! only nodes that are not in it.`,
 	flags := cmd.Flags()
 	flags.StringVar(&template, "template-name", "", "template that says which nodes there are and what they run")
 	flags.StringVar(&operation, "operation", "", "what to do: boot, reboot or shutdown")
-	flags.StringVar(&limit, "limit", "", "only these of the template's nodes")
-	flags.StringVar(&name, "name", "", "name of the session; a UUID if not given")
-	a.booleanVar(flags, &stage, "stage", "prepare the session on its nodes and wait there")
-	a.booleanVar(flags, &includeDisabled, "include-disabled", "include nodes that are disabled in the hardware state manager")
+	flags.StringVar(&f.name, "name", "", "name of the session; a UUID if not given")
+	f.define(a, cmd)
 	require(cmd, "template-name", "operation")
 	complete(cmd, "template-name", a.completeTemplates)
 	complete(cmd, "operation", words("boot", "reboot", "shutdown"))
-	complete(cmd, "limit", a.completeNodes)
 	return cmd
 }
 

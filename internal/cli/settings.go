@@ -52,8 +52,8 @@ type connection struct {
 	urlFrom string
 	// crayToken says that the token is one of the cray CLI, which renews it.
 	crayToken bool
-	insecure bool
-	timeout  time.Duration
+	insecure  bool
+	timeout   time.Duration
 }
 
 // client returns the client of the server, and makes it at its first use.
@@ -76,7 +76,7 @@ func (a *app) clientFor(tenant string) (*client.Client, error) {
 		TokenFile: a.connection.TokenFile, TokenCommand: a.tokenCommand, CAFile: a.connection.CAFile,
 		CertFile: a.connection.CertFile, KeyFile: a.connection.KeyFile,
 		Insecure: a.connection.insecure, Timeout: a.connection.timeout,
-		UserAgent: "bos/" + version.String(), Trace: a.trace(),
+		UserAgent: "bos/" + version.String(), Trace: a.trace(), Transport: a.sys.Transport,
 	})
 }
 

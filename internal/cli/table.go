@@ -28,6 +28,7 @@ const (
 	bad    style = "31"
 	busy   style = "36"
 	held   style = "33"
+	faint  style = "2"
 )
 
 // cell is a text in a table.

@@ -182,6 +182,20 @@ type Request struct {
 // answer that is not a success or not JSON is a [*Problem]; none at all is a
 // [*ConnectionError].
 func (c *Client) Do(ctx context.Context, r Request) (*Stream, error) {
+	res, answer, err := c.send(ctx, r, http.Header{"Accept": {"application/json"}}, c.cfg.Timeout)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode != http.StatusNoContent && !isJSON(res.Header.Get("Content-Type")) {
+		defer answer.Close()
+		return nil, notJSON(res)
+	}
+	return &Stream{body: answer}, nil
+}
+
+// send makes a request and returns the answer and its body, which the caller
+// must close, if it is a success.
+func (c *Client) send(ctx context.Context, r Request, header http.Header, limit time.Duration) (*http.Response, *arriving, error) {
 	target := c.base + r.Path
 	if len(r.Query) > 0 {
 		target += "?" + r.Query.Encode()
@@ -190,33 +204,30 @@ func (c *Client) Do(ctx context.Context, r Request) (*Stream, error) {
 	if r.Body != nil {
 		body = bytes.NewReader(r.Body)
 	}
-	patience := newPatience(ctx, c.cfg.Timeout)
+	patience := newPatience(ctx, limit)
 	req, err := http.NewRequestWithContext(patience.ctx, r.Method, target, body)
 	if err == nil {
+		req.Header = header
 		err = c.setHeader(req)
 	}
 	if err != nil {
 		patience.end()
-		return nil, fmt.Errorf("making the request %s %s: %w", r.Method, r.Path, err)
+		return nil, nil, fmt.Errorf("making the request %s %s: %w", r.Method, r.Path, err)
 	}
-	res, err := c.http.Do(req) //nolint:bodyclose // the stream that is returned closes it
+	res, err := c.http.Do(req)
 	patience.rest()
 	c.trace(r.Method, req.URL, res)
 	if err != nil {
 		defer patience.end()
-		return nil, c.connectionError(patience.ctx, err)
+		return nil, nil, c.connectionError(patience.ctx, err)
 	}
 	answer := &arriving{body: res.Body, client: c, patience: patience}
 	res.Body = answer
-	switch {
-	case res.StatusCode < 200 || res.StatusCode > 299:
+	if res.StatusCode < 200 || res.StatusCode > 299 {
 		defer answer.Close()
-		return nil, problemOf(res)
-	case res.StatusCode != http.StatusNoContent && !isJSON(res.Header.Get("Content-Type")):
-		defer answer.Close()
-		return nil, notJSON(res)
+		return nil, nil, problemOf(res)
 	}
-	return &Stream{body: answer}, nil
+	return res, answer, nil
 }
 
 // trace tells of a request.
@@ -232,7 +243,6 @@ func (c *Client) trace(method string, to *url.URL, res *http.Response) {
 }
 
 func (c *Client) setHeader(req *http.Request) error {
-	req.Header.Set("Accept", "application/json")
 	if req.Body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

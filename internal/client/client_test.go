@@ -383,7 +383,8 @@ func TestPatienceDoesNotCountTheReader(t *testing.T) {
 			t.Error("given up too early")
 		}
 		time.Sleep(200 * time.Millisecond)
-		if !errors.Is(context.Cause(p.ctx), errImpatient) {
+		var waited *impatience
+		if !errors.As(context.Cause(p.ctx), &waited) || waited.limit != time.Second {
 			t.Error("not given up")
 		}
 		p.end()

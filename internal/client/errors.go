@@ -135,8 +135,9 @@ func (e *ConnectionError) Unwrap() error { return e.Err }
 
 // connectionError says why there is no answer, or no more of it.
 func (c *Client) connectionError(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); errors.Is(cause, errImpatient) {
-		return &ConnectionError{URL: c.shown, Reason: fmt.Sprintf("no answer within %v", c.cfg.Timeout), Err: cause}
+	var waited *impatience
+	if cause := context.Cause(ctx); errors.As(cause, &waited) {
+		return &ConnectionError{URL: c.shown, Reason: waited.Error(), Err: cause}
 	} else if cause != nil {
 		return cause
 	}

@@ -5,12 +5,17 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 )
 
-// errImpatient is why a request is given up that took too long.
-var errImpatient = errors.New("no answer in time")
+// impatience is why a request is given up that took too long.
+type impatience struct {
+	limit time.Duration
+}
+
+func (i *impatience) Error() string { return fmt.Sprintf("no answer within %v", i.limit) }
 
 // patience gives a request up when the server keeps us waiting too long. Time
 // in which nothing is awaited doesn't count: who reads a list in a pager may
@@ -27,7 +32,7 @@ func newPatience(ctx context.Context, limit time.Duration) *patience {
 	p := &patience{limit: limit}
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
 	if limit > 0 {
-		p.timer = time.AfterFunc(limit, func() { p.cancel(errImpatient) })
+		p.timer = time.AfterFunc(limit, func() { p.cancel(&impatience{limit}) })
 	}
 	return p
 }
