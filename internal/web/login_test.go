@@ -71,6 +71,10 @@ func TestLogin(t *testing.T) {
 	s.get("/ui/").leads(303, "./login")
 	// A gateway that authenticates needs no login.
 	s.get("/ui/", "Authorization", "Bearer "+idp.token("via-gateway", "admin", nil)).wants(200, "sub:via-gateway").lacks("Log out")
+	// The password of a proxy is none of ours.
+	s.get("/ui/", "Authorization", "Basic b2xnYTpzZXNhbWU=").leads(303, "./login")
+	s.do("POST", "/ui/login", url.Values{"token": {idp.token("bob", "admin", nil)}}).leads(303, "./")
+	s.get("/ui/", "Authorization", "Basic b2xnYTpzZXNhbWU=").wants(200, "sub:bob")
 	for _, to := range []string{"//evil.example", "https://evil.example", "/x", "../x", "a/../../x", "%2e%2e/x", "\\evil", "login"} {
 		s.do("POST", "/ui/login", url.Values{"token": {idp.token("bob", "admin", nil)}, "to": {to}}).leads(303, "./")
 	}

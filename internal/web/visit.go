@@ -104,12 +104,14 @@ func (v *visit) identify() error {
 	if v.site.access == nil {
 		return nil
 	}
-	if sent := v.r.Header.Get("Authorization"); sent != "" {
-		v.token = sent
+	// Other credentials than tokens are a proxy's own affair.
+	if kind, _, _ := strings.Cut(v.r.Header.Get("Authorization"), " "); strings.EqualFold(kind, "Bearer") {
+		v.token = v.r.Header.Get("Authorization")
 	} else if token := keptToken(v.r); token != "" {
 		v.token, v.kept = "Bearer "+token, true
 	}
 	ask := v.r.Clone(v.ctx())
+	ask.Header.Del("Authorization")
 	if v.token != "" {
 		ask.Header.Set("Authorization", v.token)
 	}

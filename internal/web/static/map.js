@@ -14,7 +14,7 @@
     power_on_called: ['on-called', 'up'], configuring: ['configuring', 'diamond'], stable: ['stable', ''],
   };
   const order = Object.keys(looks);
-  const sizes = [24, 16, 12, 8, 6, 4, 3];
+  const sizes = [24, 20, 16, 12, 10, 8, 7, 6, 5, 4, 3];
   const perLine = 16; // slots of a chassis side by side
   const manyNodes = 20000, seldom = 2000; // of so many nodes, ask at most so often (ms)
   const label = (status) => status.replaceAll('_', ' ');
@@ -27,7 +27,7 @@
     const [colour, shape, dark] = looks[status] || ['other', 'dot', true];
     ctx.fillStyle = css.getPropertyValue('--' + colour);
     ctx.fillRect(0, 0, size, size);
-    if (size < 6) return;
+    if (size < 8) return;
     ctx.strokeStyle = ctx.fillStyle = css.getPropertyValue(dark ? '--glyph-dark' : '--glyph');
     ctx.lineWidth = Math.max(1.25, size / 9);
     const a = size * 0.27, b = size * 0.73, m = size / 2;
@@ -115,7 +115,7 @@
       this.legend = root.querySelector('.legend');
       this.tip = root.querySelector('.tip');
       this.said = root.querySelector('[data-said]');
-      this.ctx = this.canvas.getContext('2d');
+      this.ctx = this.canvas.getContext('2d', { willReadFrequently: true });
       this.names = []; // statuses that were seen, by number
       this.state = new Uint8Array(0); // the status of each node
       this.ids = [];
@@ -158,20 +158,22 @@
 
     // take shows what the service answered.
     take(fleet) {
-      const numbers = fleet.statuses.map((name) => {
+      const numbers = new Uint8Array(256);
+      fleet.statuses.forEach((name, i) => {
         if (!this.names.includes(name)) this.names.push(name);
-        return this.names.indexOf(name);
+        numbers[codes.charCodeAt(i)] = this.names.indexOf(name);
       });
-      const state = Uint8Array.from(fleet.codes, (c) => numbers[codes.indexOf(c)]);
-      const before = this.state;
+      const before = this.state, state = new Uint8Array(fleet.codes.length);
+      for (let i = 0; i < state.length; i++) state[i] = numbers[fleet.codes.charCodeAt(i)];
       this.state = state;
       if (fleet.layout !== this.layout) {
         this.layout = fleet.layout;
         this.ids = fleet.ids || [];
         this.cabinets = arrange(this.ids);
+        this.rows = null;
         this.layOut();
       } else {
-        for (let i = 0; i < state.length; i++) if (state[i] !== before[i]) this.drawNode(i);
+        this.redraw((i) => state[i] !== before[i]);
       }
       this.tell();
     }
@@ -203,7 +205,7 @@
 
     draw() {
       if (!this.at) return;
-      const { cell, labels, height } = this.at, width = this.drawnWidth;
+      const { labels, height } = this.at, width = this.drawnWidth;
       // Canvases have a largest size.
       const dots = Math.min(devicePixelRatio || 1, 16000 / Math.max(width, height));
       this.canvas.width = width * dots;
@@ -212,41 +214,64 @@
       this.canvas.style.height = height + 'px';
       this.ctx.setTransform(dots, 0, 0, dots, 0, 0);
       const css = getComputedStyle(document.documentElement);
-      this.sprites = this.names.map((name) => this.sprite(name, cell, dots, css));
+      this.sprites = [];
       this.dots = dots;
       for (const [text, x, y, strong] of labels) {
         this.ctx.fillStyle = css.getPropertyValue(strong ? '--ink' : '--soft');
         this.ctx.font = strong ? '600 12px system-ui, sans-serif' : '10px system-ui, sans-serif';
         this.ctx.fillText(text, x, y);
       }
-      for (let i = 0; i < this.ids.length; i++) this.drawNode(i);
+      // Nodes are drawn into memory, which is much quicker than to have the canvas
+      // draw each; the names are a part of it.
+      this.image = this.ctx.getImageData(0, 0, this.canvas.width, this.canvas.height);
+      this.dotsOf = new Uint32Array(this.image.data.buffer);
+      this.redraw(() => true);
       if (this.cursor >= 0 && document.activeElement === this.canvas) this.hover(this.cursor);
     }
 
-    sprite(name, cell, dots, css) {
+    sprite(name, cell, dots, css, alpha = 1) {
       const image = document.createElement('canvas');
       image.width = image.height = Math.max(1, Math.round(cell * dots));
       const ctx = image.getContext('2d');
       ctx.scale(image.width / cell, image.width / cell);
+      ctx.globalAlpha = alpha;
       paint(ctx, name, cell, css);
       return image;
     }
 
-    drawNode(i) {
-      const { cell, xs, ys } = this.at, status = this.state[i];
+    // dotted returns the dots of a status as the map shows it now.
+    dotted(status) {
+      const name = this.names[status], dim = this.only !== '' && this.only !== name;
       if (!this.sprites[status]) {
-        this.sprites[status] = this.sprite(this.names[status], cell, this.dots, getComputedStyle(document.documentElement));
+        const css = getComputedStyle(document.documentElement);
+        const image = this.sprite(name, this.at.cell, this.dots, css, dim ? 0.15 : 1);
+        this.sprites[status] = new Uint32Array(image.getContext('2d').getImageData(0, 0, image.width, image.height).data.buffer);
       }
-      this.ctx.clearRect(xs[i], ys[i], cell, cell);
-      this.ctx.globalAlpha = this.only && this.names[status] !== this.only ? 0.15 : 1;
-      this.ctx.drawImage(this.sprites[status], xs[i], ys[i], cell, cell);
-      this.ctx.globalAlpha = 1;
+      return this.sprites[status];
+    }
+
+    // redraw draws the nodes for which changed says so.
+    redraw(changed) {
+      if (!this.image) return;
+      const { xs, ys, cell } = this.at, { width, height } = this.image, side = Math.max(1, Math.round(cell * this.dots));
+      let left = width, top = height, right = 0, bottom = 0;
+      for (let i = 0; i < this.state.length; i++) {
+        if (!changed(i)) continue;
+        const dots = this.dotted(this.state[i]), x = Math.round(xs[i] * this.dots), y = Math.round(ys[i] * this.dots);
+        for (let row = 0; row < side && y + row < height; row++) {
+          this.dotsOf.set(dots.subarray(row * side, (row + 1) * side), (y + row) * width + x);
+        }
+        left = Math.min(left, x); top = Math.min(top, y);
+        right = Math.max(right, x + side); bottom = Math.max(bottom, y + side);
+      }
+      if (right > left) this.ctx.putImageData(this.image, 0, 0, left, top, right - left, bottom - top);
     }
 
     // tell writes down how many nodes are how.
     tell() {
-      const total = {};
-      for (const s of this.state) total[this.names[s]] = (total[this.names[s]] || 0) + 1;
+      const counts = new Uint32Array(this.names.length), total = {};
+      for (let i = 0; i < this.state.length; i++) counts[this.state[i]]++;
+      counts.forEach((n, i) => { if (n) total[this.names[i]] = n; });
       const rank = (s) => (order.includes(s) ? order.indexOf(s) : order.length);
       const names = Object.keys(total).sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
       if (this.only && !names.includes(this.only)) names.push(this.only);
@@ -285,25 +310,28 @@
       const all = document.querySelector('[data-total]');
       if (all) all.textContent = plural(this.ids.length, 'node', 'nodes');
       if (!body || !this.cabinets) return;
-      const known = new Map([...body.rows].map((row) => [row.cells[0].textContent, row]));
-      body.replaceChildren(...this.cabinets.map((cabinet) => {
-        const n = { stable: 0, on_hold: 0, failed: 0 };
-        for (const i of cabinet.nodes) if (this.names[this.state[i]] in n) n[this.names[this.state[i]]]++;
-        const row = known.get(cabinet.name) || document.createElement('tr');
-        if (!row.cells.length) {
-          const head = document.createElement('th');
+      if (!this.rows) {
+        this.rows = this.cabinets.map((cabinet) => {
+          const row = document.createElement('tr'), head = document.createElement('th');
           head.scope = 'row';
           head.textContent = cabinet.name;
           row.append(head, ...Array.from({ length: 5 }, () => document.createElement('td')));
-        }
-        const size = cabinet.nodes.length;
-        [size, n.stable, size - n.stable - n.on_hold - n.failed, n.on_hold, n.failed].forEach((value, i) => {
+          return row;
+        });
+        body.replaceChildren(...this.rows);
+      }
+      const [stable, onHold, failed] = ['stable', 'on_hold', 'failed'].map((name) => this.names.indexOf(name));
+      this.cabinets.forEach(({ nodes }, at) => {
+        const counts = new Uint32Array(this.names.length);
+        for (const i of nodes) counts[this.state[i]]++;
+        const n = (status) => (status < 0 ? 0 : counts[status]), row = this.rows[at];
+        const under = nodes.length - n(stable) - n(onHold) - n(failed);
+        [nodes.length, n(stable), under, n(onHold), n(failed)].forEach((value, i) => {
           const cell = row.cells[i + 1], text = count(value);
           if (cell.textContent !== text) cell.textContent = text;
         });
-        row.cells[5].classList.toggle('bad', n.failed > 0);
-        return row;
-      }));
+        row.cells[5].classList.toggle('bad', n(failed) > 0);
+      });
     }
 
     hit(x, y) {
