@@ -15,7 +15,7 @@ CLUSTER_NODES ?= 500
 OUTAGE_NODES ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race race-test crash-test cluster-test upgrade-test outage-test conformance-traces fuzz vet lint api-lint fmt man generate generate-check
+.PHONY: help build demo test race race-test crash-test cluster-test upgrade-test outage-test conformance-traces fuzz vet lint api-lint fmt man dist dist-check generate generate-check
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,17 @@ fmt: ## Format the code
 
 man: ## Write the man pages of bos into bin/man/
 	$(GO) run ./cmd/bos man bin/man
+
+dist: ## Make the packages in dist/: tarballs, bills of materials, checksums; VERSION is what git describes
+	$(GO) run -C tools ./dist --version '$(VERSION)'
+
+dist-check: ## Test what makes the packages; make them twice and compare
+	$(GO) test -C tools ./dist
+	$(GO) run -C tools ./dist --version '$(VERSION)'
+	$(GO) run -C tools ./dist --version '$(VERSION)' --out ../bin/dist-again >/dev/null
+	cmp dist/SHA256SUMS bin/dist-again/SHA256SUMS
+	cd dist && sha256sum --check --quiet SHA256SUMS
+	rm -rf bin/dist-again
 
 generate: ## Generate code anew
 	$(GO) generate ./...
