@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"bos/internal/app"
@@ -87,6 +88,7 @@ func serveUntilDone(ctx context.Context, cfg *config.Config, opts app.Options) e
 		}
 		return err
 	}
+	notify(opts.Log, daemon.SdNotifyReady)
 	for serving := true; serving; {
 		select {
 		case <-hangup:
@@ -98,6 +100,7 @@ func serveUntilDone(ctx context.Context, cfg *config.Config, opts app.Options) e
 		}
 	}
 	opts.Log.Info("stopping")
+	notify(opts.Log, daemon.SdNotifyStopping)
 	return errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 }
 
