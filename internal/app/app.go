@@ -56,6 +56,8 @@ type Options struct {
 	Holder string
 	// Transport carries the calls to all services; nil makes one for each.
 	Transport http.RoundTripper
+	// Wall is this machine's wall clock; nil means time.Now.
+	Wall func() time.Time
 	// NoListen serves the API on no socket, but by Handler alone.
 	NoListen bool
 }
@@ -196,6 +198,14 @@ func (a *App) Failed() <-chan error { return a.failed }
 
 // Handler returns the handler of the API; nil without an API.
 func (a *App) Handler() http.Handler { return a.handler }
+
+// wall returns what this machine's wall clock shows.
+func (a *App) wall() time.Time {
+	if a.opts.Wall == nil {
+		return time.Now()
+	}
+	return a.opts.Wall()
+}
 
 // Addr returns the address that the API listens on; "" if there is none.
 func (a *App) Addr() string {

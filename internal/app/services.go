@@ -171,7 +171,7 @@ func (a *App) deps(holder string) *operator.Deps {
 	s := a.services
 	d := &operator.Deps{
 		Store: a.store, View: a.view, Clock: a.clock, HSM: s.hsm, PCS: s.pcs, BSS: s.bss, Images: s.images,
-		Power: s.power, Config: s.config, Holder: holder, Log: a.log, Passes: a.metrics.passed,
+		Power: s.power, Config: s.config, Holder: holder, Wall: a.opts.Wall, Log: a.log, Passes: a.metrics.passed,
 		Services: map[string]operator.Service{},
 		Limits:   decide.PowerLimits{PerSecond: a.cfg.PowerOnRate, InFlight: a.cfg.PowerOnInFlight},
 	}

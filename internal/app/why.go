@@ -19,7 +19,7 @@ const lookTime = time.Second
 func (a *App) explain(ctx context.Context, rec *bos.Record, session *bos.SessionRecord) bos.Why {
 	in := decide.WhyInput{
 		Record: rec, Session: session, Options: a.view.Options(), NoCFS: a.services.cfs == nil,
-		Now: a.clock.Now(), Wall: time.Now(), Rate: a.clock.Rate(), Away: a.away(),
+		Now: a.clock.Now(), Wall: a.wall(), Rate: a.clock.Rate(), Away: a.away(),
 	}
 	if mark := rec.Sealed.Attempt; mark != nil {
 		in.Open, _ = a.view.Attempt(mark.ID)

@@ -105,8 +105,8 @@ type Attempt struct {
 	// Fence is the create revision of the leadership under which it was
 	// recorded; a successor adopts attempts with another fence.
 	Fence int64 `json:"fence"`
-	// RecordedAt and RecordedWall are when it was recorded, on the fleet's
-	// clock and in UTC.
+	// RecordedAt and RecordedWall are when it was recorded, on the fleet's clock
+	// and in UTC on PCS's.
 	RecordedAt   Instant   `json:"recorded_at"`
 	RecordedWall time.Time `json:"recorded_wall"`
 	// Transitions are PCS's ids of the command, one for each part in which it

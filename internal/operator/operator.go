@@ -46,6 +46,8 @@ type PCS interface {
 	Starts() *call.Sizer
 	Transition(ctx context.Context, id string) (pcs.Transition, error)
 	Transitions(ctx context.Context) ([]pcs.Summary, error)
+	// Time is what its own clock shows at a moment; false if that is not known.
+	Time(at time.Time) (time.Time, bool)
 }
 
 // BSS is what operators ask of the boot script service.
@@ -107,7 +109,10 @@ type Deps struct {
 	Limits decide.PowerLimits
 	// Holder is the name of this process in elections.
 	Holder string
-	Log    *slog.Logger
+	// Wall is this machine's wall clock, which stamps what people read; nil means
+	// time.Now. No wait depends on it.
+	Wall func() time.Time
+	Log  *slog.Logger
 	// Passes is told of every pass, for metrics. It may be nil.
 	Passes func(role string, nodes int, took time.Duration)
 
@@ -236,9 +241,17 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// wall returns what this machine's wall clock shows.
+func (d *Deps) wall() time.Time {
+	if d.Wall == nil {
+		return time.Now()
+	}
+	return d.Wall()
+}
+
 // write returns the context of a write by an operator at this moment.
 func (d *Deps) write() bos.Write {
-	return bos.Write{Now: time.Now(), Instant: d.Clock.Now(), Tokens: d.View.Token, Open: d.View.OpenSession}
+	return bos.Write{Now: d.wall(), Instant: d.Clock.Now(), Tokens: d.View.Token, Open: d.View.OpenSession}
 }
 
 // edit is what an operator writes to a component; false leaves it as it is.

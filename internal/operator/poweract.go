@@ -99,7 +99,7 @@ func (t *powerTerm) record(ctx context.Context, a *act, revisions map[string]int
 	}
 	fence := t.l.Fence()
 	a.recorded = time.Now()
-	a.Nodes, a.RecordedAt, a.RecordedWall = a.batch.Nodes, t.Clock.Now(), a.recorded.UTC()
+	a.Nodes, a.RecordedAt, a.RecordedWall = a.batch.Nodes, t.Clock.Now(), t.pcsTime(a.recorded)
 	if _, err := t.Store.PutDoc(ctx, store.AttemptKey(a.ID), a.Attempt, &fence); err != nil {
 		return fmt.Errorf("record attempt %s: %w", a.ID, err)
 	}
@@ -214,7 +214,7 @@ func (t *powerTerm) send(ctx context.Context, a *act) {
 func (t *powerTerm) renew(ctx context.Context, a *act) error {
 	now := time.Now()
 	fence := t.l.Fence()
-	a.RecordedAt, a.RecordedWall = t.Clock.Now(), now.UTC()
+	a.RecordedAt, a.RecordedWall = t.Clock.Now(), t.pcsTime(now)
 	revision, err := t.Store.PutDoc(ctx, store.AttemptKey(a.ID), a.Attempt, &fence)
 	if err != nil {
 		return fmt.Errorf("renew attempt %s: %w", a.ID, err)
@@ -225,6 +225,15 @@ func (t *powerTerm) renew(ctx context.Context, a *act) error {
 	a.recorded = now
 	t.dropReplaced(a)
 	return nil
+}
+
+// pcsTime returns what PCS's clock shows at a moment, by which its transitions
+// are told from earlier ones; this machine's if that is not known.
+func (t *powerTerm) pcsTime(at time.Time) time.Time {
+	if shown, ok := t.PCS.Time(at); ok {
+		return shown.UTC()
+	}
+	return t.wall().UTC()
 }
 
 // dropReplaced drops the nodes that were given another goal than the one that

@@ -25,7 +25,8 @@ const (
 	// at PCS: it went out at most maxRecordAge after its record.
 	adoptAfter = maxRecordAge + time.Second
 	adoptEvery = 500 * time.Millisecond
-	// clockSkew is how far PCS's clock may be behind ours.
+	// clockSkew is how far PCS's clock may be behind what an attempt was recorded
+	// with: little if that is PCS's own, as it is but before its first answer.
 	clockSkew = 30 * time.Second
 )
 

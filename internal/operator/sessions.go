@@ -63,7 +63,7 @@ func (o *completionOperator) completeOne(ctx context.Context, l store.Leadership
 			if !exists || old.Sealed.UID != rec.Sealed.UID || old.Session.Status.Status != bos.SessionRunning {
 				return nil, nil, errGone
 			}
-			now := time.Now()
+			now := o.wall()
 			next := old.Complete(now, "")
 			active, staged := o.View.Driven(key)
 			summary := bos.Summarize(&next.Session, active, staged, now)
@@ -113,7 +113,7 @@ func (o *cleanupOperator) clean(ctx context.Context, l store.Leadership) (int, e
 	if ttl > 0 {
 		old := bos.SessionFilter{MinAge: bos.Some(ttl), Status: bos.SessionComplete}
 		for _, rec := range o.View.SessionsIn(bos.SessionComplete) {
-			if !old.Match(&rec.Session, time.Now()) {
+			if !old.Match(&rec.Session, o.wall()) {
 				continue
 			}
 			revision, err := o.delete(ctx, l, rec)

@@ -246,7 +246,7 @@ func (t *setupTerm) update(
 
 // fail completes a session that can't be set up.
 func (t *setupTerm) fail(ctx context.Context, rec *bos.SessionRecord, text string) error {
-	_, err := t.update(ctx, rec, func(s *bos.SessionRecord) { *s = s.Complete(time.Now(), text) })
+	_, err := t.update(ctx, rec, func(s *bos.SessionRecord) { *s = s.Complete(t.wall(), text) })
 	return err
 }
 
@@ -260,7 +260,7 @@ func (t *setupTerm) showWait(ctx context.Context, rec *bos.SessionRecord, cause 
 	if shown := rec.Session.Status.Error; shown != nil && strings.HasPrefix(*shown, observe.AwayPrefix(e.Dependency)) {
 		return nil
 	}
-	text := observe.AwayText(e.Dependency, time.Now(), cause)
+	text := observe.AwayText(e.Dependency, t.wall(), cause)
 	_, err := t.update(ctx, rec, func(s *bos.SessionRecord) { s.Session.Status.Error = &text })
 	return err
 }

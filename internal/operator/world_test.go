@@ -207,6 +207,9 @@ func (w *world) PowerStatus(ctx context.Context, ids []string) (map[string]pcs.P
 	return out, nil
 }
 
+// Time implements operator.PCS.
+func (w *world) Time(at time.Time) (time.Time, bool) { return at, true }
+
 // StartTransition implements operator.PCS.
 func (w *world) StartTransition(ctx context.Context, op pcs.Operation, ids []string, attempt string) (string, error) {
 	if err := w.ask(ctx, "pcs.start", ids); err != nil {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // Transport returns a RoundTripper that reaches the services at the addresses of
@@ -106,6 +107,9 @@ func (w *memoryWriter) Write(p []byte) (int, error) {
 
 func (w *memoryWriter) response(method string) *http.Response {
 	w.WriteHeader(http.StatusOK)
+	if w.header.Get("Date") == "" {
+		w.header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	}
 	length := int64(w.body.Len())
 	if n, err := strconv.ParseInt(w.header.Get("Content-Length"), 10, 64); err == nil && method == http.MethodHead {
 		length = n

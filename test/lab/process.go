@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -33,6 +34,8 @@ type Process struct {
 	lab  *Lab
 	name string
 	app  *app.App
+	// ahead is how far its machine's wall clock is ahead of time.
+	ahead atomic.Int64
 	// level is that of its log, as the option logging_level moves it.
 	level *slog.LevelVar
 	// started is closed once app is set, dead once nothing gets through any
@@ -78,7 +81,7 @@ func (l *Lab) StartProcess(operators ...string) *Process {
 	}
 	a, err := app.Start(context.Background(), cfg, app.Options{
 		Log: l.log.With("process", p.name), Level: p.level, Site: l.Site, NoListen: true,
-		Engine: &engine{p, l.Engine}, Holder: p.name, Transport: transport{p, l.Site.Transport()},
+		Engine: &engine{p, l.Engine}, Holder: p.name, Transport: transport{p, l.Site.Transport()}, Wall: p.wall,
 	})
 	if err != nil {
 		l.t.Fatalf("start a process: %v", err)
@@ -87,6 +90,12 @@ func (l *Lab) StartProcess(operators ...string) *Process {
 	close(p.started)
 	return p
 }
+
+// SetWall sets the wall clock of the process's machine so far ahead of time;
+// negative is behind.
+func (p *Process) SetWall(ahead time.Duration) { p.ahead.Store(int64(ahead)) }
+
+func (p *Process) wall() time.Time { return time.Now().Add(time.Duration(p.ahead.Load())) }
 
 // Level returns the level of the process's log.
 func (p *Process) Level() slog.Level { return p.level.Level() }

@@ -24,6 +24,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -135,6 +136,8 @@ type Service struct {
 	reads  *breaker
 	writes *breaker
 	notify notifier
+	// date is what the last answer said that its date is.
+	date atomic.Pointer[dated]
 }
 
 // New makes a service. It does no network I/O; a wrong address, an unreadable

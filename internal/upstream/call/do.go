@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -73,6 +74,7 @@ func (s *Service) exchange(ctx context.Context, req Request, body []byte, out an
 		return 0, nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	s.dated(resp.Header, time.Now())
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return resp.StatusCode, resp.Header, s.answered(req, resp, token)
 	}

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"bos/internal/upstream/call"
 )
@@ -33,6 +34,10 @@ func New(svc *call.Service) *Client {
 
 // Service returns the service that the client talks to, for its health.
 func (c *Client) Service() *call.Service { return c.svc }
+
+// Time returns what PCS's own clock shows at a moment; false before its first
+// answer.
+func (c *Client) Time(at time.Time) (time.Time, bool) { return c.svc.Time(at) }
 
 // Starts returns how many nodes one transition may name.
 func (c *Client) Starts() *call.Sizer { return c.starts }
