@@ -160,10 +160,16 @@ func (x *exchange) name() {
 	x.w.Header().Set(requestIDHeader, x.requestID)
 }
 
+// writes reports whether an operation may change something. A plan changes
+// nothing, although it is POSTed.
+func writes(o *front.Operation) bool {
+	return o.Method != http.MethodGet && o.ID != "post_v2_session_plan"
+}
+
 // audited reports whether a request belongs into the audit trail: it is one that
 // changes something and was let in, or one that was not allowed.
 func (s *server) audited(x *exchange) bool {
-	return s.trail != nil && x.operation != nil && (x.denied != "" || x.admitted && x.operation.Method != http.MethodGet)
+	return s.trail != nil && x.operation != nil && (x.denied != "" || x.admitted && writes(x.operation))
 }
 
 // writeTrail writes a request into the audit trail.

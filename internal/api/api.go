@@ -53,8 +53,8 @@ type Tenants interface {
 	Cached(ctx context.Context, name string) ([]string, error)
 }
 
-// Config is what the API works with. Store, View, Clock, Images and
-// Explain are needed.
+// Config is what the API works with. Store, View, Clock, Images, Explain and
+// Plan are needed.
 type Config struct {
 	Store *store.Store
 	// View is fed by somebody else from the same store; until it is ready the
@@ -70,6 +70,10 @@ type Config struct {
 	// one that it belongs to, nil if there is none. It must be safe for concurrent
 	// use and may ask services for a moment.
 	Explain func(ctx context.Context, rec *bos.Record, session *bos.SessionRecord) bos.Why
+	// Plan tells what a session would do that nobody has created. The error has
+	// [bos.CodeUnavailable] while a service is away that set-up would ask. It must
+	// be safe for concurrent use.
+	Plan func(ctx context.Context, s *bos.Session) (bos.SessionPlan, error)
 	// Prefix is where every path is served beside the root; "" means
 	// [DefaultPrefix].
 	Prefix string
@@ -106,6 +110,7 @@ type server struct {
 	images    Images
 	tenants   Tenants
 	explain   func(ctx context.Context, rec *bos.Record, session *bos.SessionRecord) bos.Why
+	plan      func(ctx context.Context, s *bos.Session) (bos.SessionPlan, error)
 	prefix    string
 	proxyPath string
 	metrics   http.Handler
@@ -131,12 +136,12 @@ type server struct {
 // configuration is missing or wrong.
 func New(cfg Config) (http.Handler, error) {
 	s := &server{
-		store: cfg.Store, view: cfg.View, clock: cfg.Clock, images: cfg.Images, tenants: cfg.Tenants, explain: cfg.Explain,
+		store: cfg.Store, view: cfg.View, clock: cfg.Clock, images: cfg.Images, tenants: cfg.Tenants, explain: cfg.Explain, plan: cfg.Plan,
 		prefix: cfg.Prefix, proxyPath: cfg.ProxyPath, metrics: cfg.Metrics, log: cfg.Log, now: cfg.Now, observe: cfg.Observe,
 		access: cfg.Access, limits: cfg.Limits, trail: cfg.Trail, refused: cfg.Refused,
 	}
-	if s.store == nil || s.view == nil || s.clock == nil || s.images == nil || s.explain == nil {
-		return nil, errors.New("the API needs a store, a view, a clock, and somebody to ask about images and to explain components")
+	if s.store == nil || s.view == nil || s.clock == nil || s.images == nil || s.explain == nil || s.plan == nil {
+		return nil, errors.New("the API needs a store, a view, a clock, and somebody to ask about images, to explain components and to plan sessions")
 	}
 	if s.prefix == "" {
 		s.prefix = DefaultPrefix
@@ -209,6 +214,7 @@ func (s *server) handlers() map[string]handler {
 		"get_v2_session_status":  s.getStatus,
 		"save_v2_session_status": s.saveStatus,
 		"get_v2_session_outcome": s.getOutcome,
+		"post_v2_session_plan":   s.planSession,
 
 		"get_v2_components":    s.listComponents,
 		"put_v2_components":    s.putComponents,

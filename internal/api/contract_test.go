@@ -59,6 +59,8 @@ func steps() []step {
 		{"post_v2_session", "POST", "/v2/sessions", `{"operation":"boot","template_name":"t","name":"s"}`, a, 201},
 		{"post_v2_session", "POST", "/v2/sessions", `{"operation":"boot","template_name":"t","name":"s"}`, a, 409},
 		{"post_v2_session", "POST", "/v2/sessions", `{"operation":"boot","template_name":"x"}`, a, 400},
+		{"post_v2_session_plan", "POST", "/v2/sessionplan", `{"operation":"boot","template_name":"t"}`, "", 200},
+		{"post_v2_session_plan", "POST", "/v2/sessionplan", `{"operation":"boot","template_name":"t"}`, "none", 400},
 		{"get_v2_sessions", "GET", "/v2/sessions", "", "", 200},
 		{"get_v2_sessions", "GET", "/v2/sessions?min_age=x", "", "", 400},
 		{"get_v2_session", "GET", "/v2/sessions/s", "", "", 200},

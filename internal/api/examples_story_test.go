@@ -95,6 +95,9 @@ func sessionStory() []scene {
 		{operation: "get_v2_fleet", path: "/v2/fleet", status: 200, at: halfway},
 		{operation: "get_v2_session_status", path: sessionPath + "/status", status: 200, at: halfway},
 		{operation: "get_v2_session_outcome", path: sessionPath + "/outcome", status: 200, at: halfway},
+		{operation: "post_v2_session_plan", path: "/v2/sessionplan", status: 200, at: halfway},
+		{operation: "post_v2_session_plan", path: "/v2/sessionplan", status: 409, at: halfway,
+			body: `{"operation":"boot","template_name":"compute-2026-11","name":"boot-compute-1"}`},
 		{operation: "save_v2_session_status", path: sessionPath + "/status", status: 200, at: halfway},
 		{operation: "patch_v2_session", path: sessionPath, status: 200, at: done},
 		{operation: "get_v2_session", path: sessionPath, status: 200, at: done},
@@ -130,6 +133,7 @@ func errorStory() []scene {
 		{operation: "get_v2_sessiontemplatesvalid", path: "/v2/sessiontemplatesvalid/a.", status: 400, at: done},
 
 		{operation: "post_v2_session", path: "/v2/sessions", status: 409, at: done},
+		{operation: "post_v2_session_plan", path: "/v2/sessionplan", status: 400, example: "field", at: done, body: `{"operation":"dance","template_name":"compute-2026-11"}`},
 		{operation: "post_v2_session", path: "/v2/sessions", status: 400, example: "field", at: done, body: `{"operation":"dance","template_name":"compute-2026-11"}`},
 		{operation: "post_v2_session", path: "/v2/sessions", status: 400, example: "template", at: done, body: `{"operation":"boot","template_name":"compute-2026-12"}`},
 		{operation: "patch_v2_options", path: "/v2/options", status: 200, at: done, aside: true, body: `{"session_limit_required":true}`},

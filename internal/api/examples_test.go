@@ -15,6 +15,8 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
+
+	"bos/internal/bos"
 )
 
 // scene is one request of the story that the examples of the document tell, and
@@ -129,6 +131,10 @@ func TestExamplesAreTrue(t *testing.T) {
 	th := &theatre{examples: readExamples(t), sent: map[string]bool{}, seen: map[string]bool{}, provoked: map[string]bool{}}
 	th.site = start(t, func(c *Config) { c.Now = func() time.Time { return th.now } })
 	th.tenants.nodes["vcluster-blue"] = []string{"x3000c0s1b0n0"}
+	th.machines.set(func(m *machines) {
+		m.compute = []string{"x3000c0s1b0n0", "x3000c0s1b0n1", "x3000c0s2b0n0"}
+		m.on, m.disabled = bos.NewSet("x3000c0s1b0n0"), bos.NewSet("x3000c0s2b0n0")
+	})
 	th.oracle = newOracle(t)
 	for _, act := range [][]scene{versionStory(), templateStory(), componentStory(), sessionStory(), optionStory(), errorStory()} {
 		for _, s := range act {

@@ -41,7 +41,9 @@ type site struct {
 	engine  *mem.Engine
 	images  *images
 	tenants *tenants
-	log     *lockedBuffer
+	// machines are what plans ask.
+	machines *machines
+	log      *lockedBuffer
 }
 
 // start runs an API over a store in memory. change may be nil.
@@ -90,6 +92,8 @@ func startOver(tb testing.TB, engine store.Engine, change func(*Config)) *site {
 		cfg.Now = time.Now
 	}
 	cfg.Explain = explainer(v, cfg.Now)
+	s.machines = newMachines(s.tenants)
+	s.machines.plan(&cfg)
 	h, err := New(cfg)
 	if err != nil {
 		tb.Fatal(err)

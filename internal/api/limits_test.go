@@ -111,7 +111,8 @@ func TestWrongLimits(t *testing.T) {
 		"the largest body of patch_v2_options: 9999999 bytes are more":   {BodyBytesOf: map[string]int64{"patch_v2_options": 9999999}},
 	} {
 		s := start(t, nil)
-		_, err := New(Config{Store: s.store, View: s.server.view, Clock: s.server.clock, Images: s.images, Explain: s.server.explain, Limits: limits})
+		_, err := New(Config{Store: s.store, View: s.server.view, Clock: s.server.clock, Images: s.images, Explain: s.server.explain,
+			Plan: s.server.plan, Limits: limits})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}

@@ -93,7 +93,7 @@ func TestOtherPrefix(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	good := start(t, nil).server
 	cfg := func() Config {
-		return Config{Store: good.store, View: good.view, Clock: good.clock, Images: good.images, Explain: good.explain}
+		return Config{Store: good.store, View: good.view, Clock: good.clock, Images: good.images, Explain: good.explain, Plan: good.plan}
 	}
 	for name, change := range map[string]func(*Config){
 		"no store":         func(c *Config) { c.Store = nil },
@@ -101,6 +101,7 @@ func TestNewRefuses(t *testing.T) {
 		"no clock":         func(c *Config) { c.Clock = nil },
 		"no images":        func(c *Config) { c.Images = nil },
 		"no explanations":  func(c *Config) { c.Explain = nil },
+		"no plans":         func(c *Config) { c.Plan = nil },
 		"relative prefix":  func(c *Config) { c.Prefix = "apis" },
 		"prefix of slash":  func(c *Config) { c.Prefix = "/" },
 		"open prefix":      func(c *Config) { c.Prefix = "/apis/" },

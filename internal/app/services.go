@@ -12,6 +12,7 @@ import (
 	"bos/internal/decide"
 	"bos/internal/observe"
 	"bos/internal/operator"
+	"bos/internal/sessionplan"
 	"bos/internal/upstream/bss"
 	"bos/internal/upstream/call"
 	"bos/internal/upstream/cfs"
@@ -189,4 +190,20 @@ func (a *App) deps(holder string) *operator.Deps {
 		d.Services[name] = service
 	}
 	return d
+}
+
+// planner makes dry runs of sessions, with the services that set-up asks.
+func (a *App) planner() *sessionplan.Planner {
+	s := a.services
+	p := &sessionplan.Planner{
+		Resolver: sessionplan.Resolver{HSM: s.hsm, Images: s.images}, PCS: s.pcs, View: a.view, Clock: a.clock,
+	}
+	// A nil pointer in an interface would not be nil.
+	if s.cfs != nil {
+		p.CFS = s.cfs
+	}
+	if s.tenants != nil {
+		p.Tenants = s.tenants
+	}
+	return p
 }

@@ -80,7 +80,7 @@ func rightsFor(operation string) (r rights, known bool) {
 		return rights{monitor: always}, true
 
 	case "post_v2_session", "post_v2_apply_staged", "get_v2_session", "get_v2_session_status",
-		"get_v2_session_outcome":
+		"get_v2_session_outcome", "post_v2_session_plan":
 		return rights{wlm: always, tenantAdmin: ownTenant}, true
 	case "get_v2_sessions", "get_v2_components", "get_v2_component", "get_v2_component_why", "get_v2_fleet",
 		"get_v2_sessiontemplates", "get_v2_sessiontemplate":

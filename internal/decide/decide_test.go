@@ -381,7 +381,7 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
-func TestNodesOf(t *testing.T) {
+func TestSift(t *testing.T) {
 	site := decide.Site{
 		Nodes: map[string]decide.HSMNode{
 			"x1": {Arch: "X86", Enabled: true}, "x2": {Arch: "", Enabled: true}, "x3": {Arch: "UNKNOWN", Enabled: true}, "x4": {Arch: "ARM", Enabled: true},
@@ -415,7 +415,10 @@ func TestNodesOf(t *testing.T) {
 			t.Fatal(err)
 		}
 		site.Tenant = tt.tenant
-		got := decide.NodesOf(&bos.Session{IncludeDisabled: tt.disabled}, &set, limit, all, site)
+		got, left := decide.Sift(&bos.Session{IncludeDisabled: tt.disabled}, &set, limit, all, site)
+		if len(got)+len(left) != len(all) {
+			t.Errorf("%d of %d nodes are in, %d out", len(got), len(all), len(left))
+		}
 		if strings.Join(got, " ") != tt.want {
 			t.Errorf("%+v: %v", tt, got)
 		}

@@ -68,22 +68,44 @@ func Candidates(set *bos.BootSet, site Site) (nodes bos.Set, warnings []string, 
 	return nodes, warnings, nil
 }
 
-// NodesOf filters the candidates of a boot set down to the nodes that a session
-// acts upon: within the limit, not locked, the tenant's, of the boot set's
-// architecture, and enabled in HSM unless the session includes others. They
-// come in order.
-func NodesOf(s *bos.Session, set *bos.BootSet, limit bos.Limit, candidates bos.Set, site Site) []string {
-	var nodes []string
-	for id := range limit.Apply(candidates, site.Inventory) {
+// Excluded is a node that a boot set names and on which the session does not
+// act.
+type Excluded struct {
+	ID     string
+	Reason bos.ExclusionReason
+}
+
+// Sift sorts the candidates of a boot set into the nodes that a session acts
+// upon and those that it leaves out, which is why: those within the limit, known
+// to HSM and not locked there, the tenant's, of the boot set's architecture, and
+// enabled in HSM unless the session includes others. Both come in order.
+func Sift(s *bos.Session, set *bos.BootSet, limit bos.Limit, candidates bos.Set, site Site) (nodes []string, out []Excluded) {
+	within := limit.Apply(candidates, site.Inventory)
+	for id := range candidates {
 		info, known := site.Nodes[id]
-		if !known || site.Locked.Has(id) || site.Tenant != nil && !site.Tenant.Has(id) ||
-			!matchesArch(set.ArchOrDefault(), info.Arch) || !info.Enabled && !s.IncludeDisabled {
+		reason := bos.ExclusionReason("")
+		switch {
+		case !within.Has(id):
+			reason = bos.ExcludedNotInLimit
+		case !known:
+			reason = bos.ExcludedNotInHSM
+		case site.Locked.Has(id):
+			reason = bos.ExcludedLocked
+		case site.Tenant != nil && !site.Tenant.Has(id):
+			reason = bos.ExcludedOtherTenant
+		case !matchesArch(set.ArchOrDefault(), info.Arch):
+			reason = bos.ExcludedWrongArch
+		case !info.Enabled && !s.IncludeDisabled:
+			reason = bos.ExcludedDisabled
+		default:
+			nodes = append(nodes, id)
 			continue
 		}
-		nodes = append(nodes, id)
+		out = append(out, Excluded{id, reason})
 	}
 	sortIDs(nodes)
-	return nodes
+	slices.SortFunc(out, func(a, b Excluded) int { return xname.Compare(a.ID, b.ID) })
+	return nodes, out
 }
 
 // matchesArch compares a boot set's architecture with a node's: X86 also takes
@@ -101,10 +123,13 @@ func matchesArch(want bos.Arch, arch string) bool {
 	return arch == string(want)
 }
 
-// BootSetPlan are the nodes of a boot set and the state that they shall get.
+// BootSetPlan are the nodes of a boot set, the state that they shall get, and
+// the nodes that are left out. One without nodes has no target.
 type BootSetPlan struct {
-	Nodes  []string
-	Target bos.Target
+	Name     string
+	Nodes    []string
+	Target   bos.Target
+	Excluded []Excluded
 }
 
 // planChunk is how many nodes one chunk of a stored plan names.

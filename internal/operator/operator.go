@@ -19,6 +19,7 @@ import (
 	"bos/internal/clock"
 	"bos/internal/decide"
 	"bos/internal/observe"
+	"bos/internal/sessionplan"
 	"bos/internal/store"
 	"bos/internal/upstream/bss"
 	"bos/internal/upstream/call"
@@ -30,11 +31,7 @@ import (
 
 // HSM is what operators ask of the hardware state manager.
 type HSM interface {
-	Nodes(ctx context.Context) ([]hsm.Node, error)
-	Query(ctx context.Context, ids []string, enabledOnly bool) (map[string]hsm.Node, error)
-	Groups(ctx context.Context) (map[string][]string, error)
-	Partitions(ctx context.Context) (map[string][]string, error)
-	Locked(ctx context.Context) (map[string]bool, error)
+	sessionplan.HSM
 	Locks(ctx context.Context, ids []string) (map[string]hsm.LockState, error)
 }
 
@@ -70,16 +67,6 @@ type Tagger interface {
 	Tag(ctx context.Context, id, key, value, attempt string) error
 }
 
-// Tenants says which nodes a tenant has, freshly asked.
-type Tenants interface {
-	Fresh(ctx context.Context, name string) ([]string, error)
-}
-
-// Images finds out what a boot set boots.
-type Images interface {
-	Target(ctx context.Context, t *bos.Template, set *bos.BootSet, updateFrequency string) (bos.Target, error)
-}
-
 // Service tells when a service goes away and comes back.
 type Service interface {
 	OnChange(f func(call.Health))
@@ -96,8 +83,8 @@ type Deps struct {
 	BSS     BSS
 	CFS     CFS
 	IMS     Tagger
-	Tenants Tenants
-	Images  Images
+	Tenants sessionplan.Tenants
+	Images  sessionplan.Images
 	// Power and Config are this process's looks at nodes; Config is nil
 	// without CFS.
 	Power  *observe.Observer[decide.Power]

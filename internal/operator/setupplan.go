@@ -6,14 +6,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 
 	"bos/internal/bos"
 	"bos/internal/decide"
+	"bos/internal/sessionplan"
 	"bos/internal/store"
-	"bos/internal/upstream/call"
-	"bos/internal/upstream/hsm"
 )
 
 // plan resolves a session, stores the plan, and returns the session as planned.
@@ -44,179 +42,15 @@ func (t *setupTerm) plan(ctx context.Context, rec *bos.SessionRecord, log *slog.
 	return planned, err
 }
 
-// resolver asks the services about a session's nodes, each question at most
-// once and only if the session needs the answer.
-type resolver struct {
-	*setupTerm
-	session *bos.Session
-	site    decide.Site
-	// all are all nodes of HSM; nil if they were not asked for.
-	all map[string]hsm.Node
-}
-
 // resolve finds out the nodes of each boot set and the state that they shall
-// get. Boot sets without nodes are left out; their images are not looked at.
+// get. Boot sets without nodes are left out.
 func (t *setupTerm) resolve(ctx context.Context, s *bos.Session, log *slog.Logger) ([]decide.BootSetPlan, error) {
-	template, ok := t.View.Template(bos.TemplateKey{Tenant: s.Tenant, Name: s.TemplateName})
-	if !ok {
-		return nil, bos.Errorf(bos.CodeInvalid, "%s",
-			bos.NotFoundText("Session template", bos.TemplateKey{Tenant: s.Tenant, Name: s.TemplateName}))
-	}
-	limit, err := bos.ParseLimit(s.Limit)
-	if err != nil {
-		return nil, err
-	}
-	r := &resolver{setupTerm: t, session: s}
-	if err := r.ask(ctx, &template.Template, limit); err != nil {
-		return nil, err
-	}
-	opts := t.View.Options()
-	var plans []decide.BootSetPlan
-	for name, set := range template.Template.BootSets.All() {
-		nodes, err := r.nodes(ctx, name, &set, limit, log)
-		if err != nil {
-			return nil, err
-		}
-		if len(nodes) == 0 {
-			log.Info("a boot set has no nodes to act upon", slog.String("boot_set", name))
-			continue
-		}
-		target := decide.OffTarget()
-		if s.Operation != bos.OperationShutdown {
-			target, err = t.Images.Target(ctx, &template.Template, &set, opts.ComponentActualStateTTL)
-			if err != nil {
-				return nil, inBootSet(name, err)
-			}
-		}
-		plans = append(plans, decide.BootSetPlan{Nodes: nodes, Target: target})
-	}
-	return plans, nil
-}
-
-// inBootSet puts the name of a boot set in front of what users read of an
-// error; an outage stays one.
-func inBootSet(name string, err error) error {
-	if bos.IsUnavailable(err) {
-		return err
-	}
-	return &bos.Error{Code: bos.CodeOf(err), Message: fmt.Sprintf("boot set '%s': %s", name, bos.UserText(err)), Err: err}
-}
-
-// ask asks what holds for all boot sets: the tenant's nodes, locks, and what
-// the names in boot sets and limit stand for.
-func (r *resolver) ask(ctx context.Context, t *bos.Template, limit bos.Limit) error {
-	if err := r.askTenant(ctx); err != nil {
-		return err
-	}
-	locked, err := r.HSM.Locked(ctx)
-	if err != nil {
-		return fmt.Errorf("ask hsm for locked nodes: %w", err)
-	}
-	r.site.Locked = bos.NewSet(slices.Collect(maps.Keys(locked))...)
-	groups, roles := !limit.IsZero(), !limit.IsZero()
-	for _, set := range t.BootSets.All() {
-		groups = groups || len(set.NodeGroups.Value()) > 0
-		roles = roles || len(set.NodeRolesGroups.Value()) > 0
-	}
-	if groups {
-		list, err := r.HSM.Groups(ctx)
-		if err != nil {
-			return fmt.Errorf("ask hsm for groups: %w", err)
-		}
-		r.site.Inventory.Groups = sets(list)
-	}
-	if !limit.IsZero() {
-		list, err := r.HSM.Partitions(ctx)
-		if err != nil {
-			return fmt.Errorf("ask hsm for partitions: %w", err)
-		}
-		r.site.Inventory.Partitions = sets(list)
-	}
-	if roles {
-		return r.askRoles(ctx)
-	}
-	return nil
-}
-
-// askTenant asks afresh which nodes are the tenant's: what is remembered must
-// not decide what is touched.
-func (r *resolver) askTenant(ctx context.Context) error {
-	name := r.session.Tenant
-	if name == "" {
-		return nil
-	}
-	if r.Tenants == nil {
-		return bos.Errorf(bos.CodeInvalid, "the session belongs to tenant '%s', but this site has no tenants", name)
-	}
-	nodes, err := r.Tenants.Fresh(ctx, name)
-	if err != nil {
-		return fmt.Errorf("ask tapms for tenant %q: %w", name, err)
-	}
-	r.site.Tenant = bos.NewSet(nodes...)
-	return nil
-}
-
-func (r *resolver) askRoles(ctx context.Context) error {
-	list, err := r.HSM.Nodes(ctx)
-	if err != nil {
-		return fmt.Errorf("ask hsm for all nodes: %w", err)
-	}
-	roles := map[string]bos.Set{}
-	add := func(role, id string) {
-		if roles[role] == nil {
-			roles[role] = bos.Set{}
-		}
-		roles[role].Add(id)
-	}
-	r.all = make(map[string]hsm.Node, len(list))
-	for _, n := range list {
-		r.all[n.ID] = n
-		if n.Role == "" {
-			continue
-		}
-		add(n.Role, n.ID)
-		if n.SubRole != "" {
-			add(n.Role+"_"+n.SubRole, n.ID)
-		}
-	}
-	r.site.Inventory.Roles = roles
-	return nil
-}
-
-func sets(lists map[string][]string) map[string]bos.Set {
-	out := make(map[string]bos.Set, len(lists))
-	for name, ids := range lists {
-		out[name] = bos.NewSet(ids...)
-	}
-	return out
-}
-
-// nodes returns the nodes of a boot set that the session acts upon.
-func (r *resolver) nodes(ctx context.Context, name string, set *bos.BootSet, limit bos.Limit, log *slog.Logger) ([]string, error) {
-	candidates, warnings, err := decide.Candidates(set, r.site)
-	if err != nil {
-		return nil, err
-	}
+	resolver := sessionplan.Resolver{HSM: t.HSM, Images: t.Images, Tenants: t.Tenants}
+	sets, warnings, err := resolver.Resolve(ctx, s, t.View)
 	for _, w := range warnings {
-		log.Warn("a boot set names what does not exist", slog.String("boot_set", name), slog.String("warning", w))
+		log.Warn("a session's template names what does not exist or has no nodes", slog.String("warning", w))
 	}
-	if len(candidates) == 0 {
-		return nil, nil
-	}
-	known := r.all
-	if known == nil {
-		known, err = r.HSM.Query(ctx, slices.Sorted(maps.Keys(candidates)), false)
-		if err != nil {
-			return nil, fmt.Errorf("ask hsm for the nodes of boot set %q: %w", name, err)
-		}
-	}
-	r.site.Nodes = make(map[string]decide.HSMNode, len(candidates))
-	for id := range candidates {
-		if n, ok := known[call.Canonical(id)]; ok {
-			r.site.Nodes[id] = decide.HSMNode{Arch: n.Arch, Enabled: n.Enabled}
-		}
-	}
-	return decide.NodesOf(r.session, set, limit, candidates, r.site), nil
+	return slices.DeleteFunc(sets, func(set decide.BootSetPlan) bool { return len(set.Nodes) == 0 }), err
 }
 
 // apply writes the plan of a session to its nodes, chunk by chunk, and returns

@@ -110,6 +110,9 @@ func startFuzzed(f *testing.F) *fuzzed {
 		Explain: func(_ context.Context, rec *bos.Record, session *bos.SessionRecord) bos.Why {
 			return decide.Why(decide.WhyInput{Record: rec, Session: session, Options: z.view.Options(), Now: c.Now(), Wall: time.Now()})
 		},
+		Plan: func(context.Context, *bos.Session) (bos.SessionPlan, error) {
+			return decide.DryRun(decide.DryRunInput{Session: &bos.Session{}}), nil
+		},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/plain") }),
 		Observe: func(operation string, _ int, _ time.Duration) { z.operation = operation },
 	})

@@ -175,6 +175,72 @@ func (e SessionOperation) Valid() bool {
 	}
 }
 
+// Defines values for SessionPlanActionAction.
+const (
+	SessionPlanActionActionConfigure          SessionPlanActionAction = "configure"
+	SessionPlanActionActionNone               SessionPlanActionAction = "none"
+	SessionPlanActionActionPowerOffForcefully SessionPlanActionAction = "power_off_forcefully"
+	SessionPlanActionActionPowerOffGracefully SessionPlanActionAction = "power_off_gracefully"
+	SessionPlanActionActionPowerOn            SessionPlanActionAction = "power_on"
+	SessionPlanActionActionStage              SessionPlanActionAction = "stage"
+	SessionPlanActionActionWaitForReport      SessionPlanActionAction = "wait_for_report"
+)
+
+// Valid indicates whether the value is a known member of the SessionPlanActionAction enum.
+func (e SessionPlanActionAction) Valid() bool {
+	switch e {
+	case SessionPlanActionActionConfigure:
+		return true
+	case SessionPlanActionActionNone:
+		return true
+	case SessionPlanActionActionPowerOffForcefully:
+		return true
+	case SessionPlanActionActionPowerOffGracefully:
+		return true
+	case SessionPlanActionActionPowerOn:
+		return true
+	case SessionPlanActionActionStage:
+		return true
+	case SessionPlanActionActionWaitForReport:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SessionPlanExclusionReason.
+const (
+	SessionPlanExclusionReasonDisabled    SessionPlanExclusionReason = "disabled"
+	SessionPlanExclusionReasonLocked      SessionPlanExclusionReason = "locked"
+	SessionPlanExclusionReasonNoComponent SessionPlanExclusionReason = "no_component"
+	SessionPlanExclusionReasonNotInHsm    SessionPlanExclusionReason = "not_in_hsm"
+	SessionPlanExclusionReasonNotInLimit  SessionPlanExclusionReason = "not_in_limit"
+	SessionPlanExclusionReasonOtherTenant SessionPlanExclusionReason = "other_tenant"
+	SessionPlanExclusionReasonWrongArch   SessionPlanExclusionReason = "wrong_arch"
+)
+
+// Valid indicates whether the value is a known member of the SessionPlanExclusionReason enum.
+func (e SessionPlanExclusionReason) Valid() bool {
+	switch e {
+	case SessionPlanExclusionReasonDisabled:
+		return true
+	case SessionPlanExclusionReasonLocked:
+		return true
+	case SessionPlanExclusionReasonNoComponent:
+		return true
+	case SessionPlanExclusionReasonNotInHsm:
+		return true
+	case SessionPlanExclusionReasonNotInLimit:
+		return true
+	case SessionPlanExclusionReasonOtherTenant:
+		return true
+	case SessionPlanExclusionReasonWrongArch:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SessionState.
 const (
 	SessionStateComplete SessionState = "complete"
@@ -1473,6 +1539,161 @@ type SessionPhases struct {
 	PercentPoweringOn float64 `json:"percent_powering_on"`
 }
 
+// SessionPlan What a session would do. Every node that the template names is in one entry of `included` or `excluded`.
+type SessionPlan struct {
+	// BootSets The boot sets in the template's order.
+	BootSets []SessionPlanBootSet `json:"boot_sets"`
+
+	// Count How many nodes.
+	//
+	// Example: 8
+	Count NodeCount `json:"count"`
+
+	// Excluded What would be left out, most nodes first.
+	Excluded []SessionPlanExclusion `json:"excluded"`
+
+	// IncludeDisabled Whether it would act upon nodes that are disabled in HSM.
+	//
+	// Example: false
+	IncludeDisabled bool `json:"include_disabled"`
+
+	// Included What would be done, most nodes first.
+	Included []SessionPlanAction `json:"included"`
+
+	// Limit The limit, empty if there is none.
+	//
+	// Example:
+	Limit string `json:"limit"`
+
+	// Nodes Nodes as a list of names and ranges, such as `x3000c0s[1-4]b0n[0-1],x3000c0s9b0n0`.
+	//
+	// Example: x3000c0s[1-4]b0n[0-1]
+	Nodes NodeRange `json:"nodes"`
+
+	// Operation What a session does: `boot` starts nodes that are off, and restarts those that run something else; `reboot`
+	// always turns nodes off and on again; `shutdown` turns them off. Nodes are turned off gracefully first.
+	//
+	//
+	// Example: boot
+	Operation SessionOperation `json:"operation"`
+
+	// Racks How many cabinets the nodes are in.
+	//
+	// Example: 1
+	Racks int `json:"racks"`
+
+	// Stage Whether the session would only stage.
+	//
+	// Example: false
+	Stage bool `json:"stage"`
+
+	// TakenOver The nodes that other sessions drive now and would lose.
+	TakenOver []SessionTakenOver `json:"taken_over"`
+
+	// TemplateName A name of 1 to 127 letters, digits, `-`, `.` and `_`. It begins and ends with a letter or a digit.
+	//
+	// Example: compute-2026-11
+	TemplateName Name `json:"template_name"`
+
+	// Tenant The session's tenant, empty if it would have none.
+	//
+	// Example:
+	Tenant string `json:"tenant"`
+
+	// Warnings What may not be as it is meant, for people.
+	//
+	// Example: ["boot set 'uan' has no nodes to act upon"]
+	Warnings []string `json:"warnings"`
+}
+
+// SessionPlanAction Nodes to which the same would be done first.
+type SessionPlanAction struct {
+	// Action What would be done: `power_off_gracefully`, `power_off_forcefully`, `power_on`, `configure`,
+	// `wait_for_report` from the node, `stage` its state, or `none`.
+	//
+	//
+	// Example: power_on
+	Action SessionPlanActionAction `json:"action"`
+
+	// Count How many nodes.
+	//
+	// Example: 8
+	Count NodeCount `json:"count"`
+
+	// Nodes Nodes as a list of names and ranges, such as `x3000c0s[1-4]b0n[0-1],x3000c0s9b0n0`.
+	//
+	// Example: x3000c0s[1-4]b0n[0-1]
+	Nodes NodeRange `json:"nodes"`
+
+	// Why Why, for people.
+	//
+	// Example: its power is off, and it shall boot
+	Why string `json:"why"`
+}
+
+// SessionPlanActionAction What would be done: `power_off_gracefully`, `power_off_forcefully`, `power_on`, `configure`,
+// `wait_for_report` from the node, `stage` its state, or `none`.
+//
+// Example: power_on
+type SessionPlanActionAction string
+
+// SessionPlanBootSet The nodes that would get the state of a boot set. Of a boot set without nodes the image is not looked at.
+type SessionPlanBootSet struct {
+	// BootArtifacts What a node boots. All empty means that it is off.
+	BootArtifacts BootArtifacts `json:"boot_artifacts"`
+
+	// Configuration The name of a CFS configuration. Empty means none.
+	//
+	// Example: compute-25.11
+	Configuration ConfigurationName `json:"configuration"`
+
+	// Count How many nodes.
+	//
+	// Example: 8
+	Count NodeCount `json:"count"`
+
+	// Name The name of the boot set.
+	//
+	// Example: compute
+	Name string `json:"name"`
+
+	// Nodes Nodes as a list of names and ranges, such as `x3000c0s[1-4]b0n[0-1],x3000c0s9b0n0`.
+	//
+	// Example: x3000c0s[1-4]b0n[0-1]
+	Nodes NodeRange `json:"nodes"`
+}
+
+// SessionPlanExclusion Nodes of the template that would be left out for the same reason.
+type SessionPlanExclusion struct {
+	// Count How many nodes.
+	//
+	// Example: 8
+	Count NodeCount `json:"count"`
+
+	// Nodes Nodes as a list of names and ranges, such as `x3000c0s[1-4]b0n[0-1],x3000c0s9b0n0`.
+	//
+	// Example: x3000c0s[1-4]b0n[0-1]
+	Nodes NodeRange `json:"nodes"`
+
+	// Reason `not_in_limit`; `not_in_hsm`; `locked` or `disabled` there; of another architecture than the boot set's,
+	// `wrong_arch`; of an `other_tenant`; or the service has `no_component` of it.
+	//
+	//
+	// Example: locked
+	Reason SessionPlanExclusionReason `json:"reason"`
+
+	// Why The reason, for people.
+	//
+	// Example: it is locked in HSM
+	Why string `json:"why"`
+}
+
+// SessionPlanExclusionReason `not_in_limit`; `not_in_hsm`; `locked` or `disabled` there; of another architecture than the boot set's,
+// `wrong_arch`; of an `other_tenant`; or the service has `no_component` of it.
+//
+// Example: locked
+type SessionPlanExclusionReason string
+
 // SessionSlowNode A node in progress.
 type SessionSlowNode struct {
 	// Node What identifies a component, as a rule its xname.
@@ -1994,6 +2215,12 @@ type GetV2FleetParams struct {
 	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
 }
 
+// PostV2SessionPlanParams defines parameters for PostV2SessionPlan.
+type PostV2SessionPlanParams struct {
+	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
+	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
+}
+
 // DeleteV2SessionsParams defines parameters for DeleteV2Sessions.
 type DeleteV2SessionsParams struct {
 	// MinAge Only sessions that started this long ago or longer
@@ -2119,6 +2346,9 @@ type PutV2ComponentJSONRequestBody = ComponentInput
 
 // PatchV2OptionsJSONRequestBody defines body for PatchV2Options for application/json ContentType.
 type PatchV2OptionsJSONRequestBody = OptionsPatch
+
+// PostV2SessionPlanJSONRequestBody defines body for PostV2SessionPlan for application/json ContentType.
+type PostV2SessionPlanJSONRequestBody = SessionCreate
 
 // PostV2SessionJSONRequestBody defines body for PostV2Session for application/json ContentType.
 type PostV2SessionJSONRequestBody = SessionCreate

@@ -37,6 +37,7 @@ DELETE /v2/sessions/{session_id}  delete_v2_session
 GET /v2/sessions/{session_id}/status  get_v2_session_status
 POST /v2/sessions/{session_id}/status  save_v2_session_status
 GET /v2/sessions/{session_id}/outcome  get_v2_session_outcome
+POST /v2/sessionplan  post_v2_session_plan
 GET /v2/components  get_v2_components
 PUT /v2/components  put_v2_components
 PATCH /v2/components  patch_v2_components
@@ -290,7 +291,7 @@ func TestMaxBody(t *testing.T) {
 func TestTenanted(t *testing.T) {
 	for _, o := range load(t).Operations() {
 		kind, _, _ := strings.Cut(strings.TrimPrefix(o.Path, "/v2/"), "/")
-		want := slices.Contains([]string{"sessiontemplates", "sessiontemplatesvalid", "sessions", "components", "fleet", "applystaged"}, kind)
+		want := slices.Contains([]string{"sessiontemplates", "sessiontemplatesvalid", "sessions", "components", "fleet", "applystaged", "sessionplan"}, kind)
 		if o.Tenanted() != want {
 			t.Errorf("%s: Tenanted is %t", o.ID, o.Tenanted())
 		}
