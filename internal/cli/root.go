@@ -130,7 +130,7 @@ func (a *app) root() *cobra.Command {
 		a.componentsCommand(), a.applyStagedCommand(),
 		a.optionsCommand(),
 		a.exportCommand(), a.importCommand(),
-		a.reporterCommand(),
+		a.reporterCommand(), a.jobCommand(), a.kubeCommand(),
 		a.manCommand(),
 	)
 	filesOnlyFor(root, "file", "token-file", "ca-file", "cert-file", "key-file")

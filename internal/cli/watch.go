@@ -164,6 +164,7 @@ func (w *watcher) fetch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		o.Session = w.state.only
 		return w.changed(w.state.update(o, w.a.sys.Now()))
 	}
 	known := map[sessionKey]bool{}
