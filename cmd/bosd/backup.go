@@ -209,7 +209,7 @@ func empty(ctx context.Context, cfg *config.Config, log *slog.Logger) (*etcd.Eng
 	if err := checkEmpty(cfg.DataDir); err != nil {
 		return nil, nil, err
 	}
-	engine, err := etcd.OpenEmbedded(ctx, etcd.Embedded{Dir: cfg.DataDir, Log: log})
+	engine, err := etcd.OpenEmbedded(ctx, etcd.Embedded{Dir: cfg.DataDir, Quota: int64(cfg.DataQuota) << 20, Log: log})
 	return engine, func() error { return etcd.RemoveData(cfg.DataDir) }, err
 }
 

@@ -27,7 +27,7 @@ func (p *program) cluster() *cobra.Command {
 			"for clients (--etcd-endpoints). A member that joins with --cluster-join adds and\n" +
 			"promotes itself.",
 	}
-	c.AddCommand(p.clusterList(), p.clusterAdd(), p.clusterRemove(), p.clusterPromote(), p.clusterRecover())
+	c.AddCommand(p.clusterList(), p.clusterAdd(), p.clusterRemove(), p.clusterPromote(), p.clusterDefrag(), p.clusterRecover())
 	return c
 }
 
@@ -209,6 +209,23 @@ func (p *program) clusterPromote() *cobra.Command {
 	})
 }
 
+func (p *program) clusterDefrag() *cobra.Command {
+	return p.administer(&cobra.Command{
+		Use: "defrag", Short: "Give free space in the store's files back, and take back the alarm of a full store",
+		Long: "Forgets the history, has each member write its file anew, the leader last, and\n" +
+			"takes back the alarm of a store that was full, if there is room again. A member\n" +
+			"answers nothing while it writes its file. Works on an etcd outside too, for a user\n" +
+			"that may do so.",
+		Example: "  bosd cluster defrag --data-dir /var/lib/bos", Args: cobra.NoArgs,
+	}, func(ctx context.Context, a *etcd.Admin, _ []string) error {
+		done, err := a.Defragment(ctx)
+		for _, m := range done {
+			_, _ = fmt.Fprintf(p.stdout, "%s: %.1f MB became %.1f MB\n", orDash(m.Name), float64(m.Before)/1e6, float64(m.After)/1e6)
+		}
+		return err
+	})
+}
+
 func (p *program) clusterRecover() *cobra.Command {
 	cfg := config.Default()
 	yes := false
@@ -230,7 +247,7 @@ func (p *program) clusterRecover() *cobra.Command {
 				return usage(errors.New("say --yes if the majority of the members is lost for ever"))
 			}
 			log, _ := p.logger(cfg)
-			engine, err := etcd.OpenEmbedded(c.Context(), etcd.Embedded{Dir: cfg.DataDir, Recover: true, Log: log})
+			engine, err := etcd.OpenEmbedded(c.Context(), etcd.Embedded{Dir: cfg.DataDir, Quota: int64(cfg.DataQuota) << 20, Recover: true, Log: log})
 			if err != nil {
 				return err
 			}

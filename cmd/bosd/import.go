@@ -151,7 +151,7 @@ func openForImport(ctx context.Context, cfg *config.Config, log *slog.Logger, dr
 	if served(ctx, cfg.DataDir) {
 		return nil, usage(fmt.Errorf("a server runs on this host with its store in %s; stop it first", cfg.DataDir))
 	}
-	engine, err := etcd.OpenEmbedded(ctx, etcd.Embedded{Dir: cfg.DataDir, Log: log})
+	engine, err := etcd.OpenEmbedded(ctx, etcd.Embedded{Dir: cfg.DataDir, Quota: int64(cfg.DataQuota) << 20, Log: log})
 	if err != nil {
 		return nil, err
 	}

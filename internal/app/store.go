@@ -47,7 +47,7 @@ func (a *App) openStore(ctx, run context.Context) (*store.Store, string, error) 
 }
 
 func (a *App) openEmbedded(ctx, run context.Context) (*store.Store, string, error) {
-	c := etcd.Embedded{Dir: a.cfg.DataDir, ThrowAway: a.opts.ThrowAway, Socket: !a.opts.ThrowAway, Log: a.log}
+	c := etcd.Embedded{Dir: a.cfg.DataDir, Quota: int64(a.cfg.DataQuota) << 20, ThrowAway: a.opts.ThrowAway, Socket: !a.opts.ThrowAway, Log: a.log}
 	if a.cfg.Clustered() {
 		name, err := a.cfg.MemberName()
 		if err != nil {

@@ -51,12 +51,18 @@ const (
 	minSnapshotEvery = time.Second
 	maxSnapshotEvery = 90 * 24 * time.Hour
 	maxSnapshots     = 10000
+
+	// The bounds of DataQuota.
+	minDataQuota = 8
+	maxDataQuota = 64 << 10
 )
 
 func (c *Config) embeddedSettings() []*setting {
 	m := &c.Cluster
 	return []*setting{
 		{GroupEmbedded, "data-dir", "`folder` of the embedded store", text(&c.DataDir), nil, c.checkDataDir},
+		{GroupEmbedded, "data-quota", "largest `size` of the embedded store's file in MiB; one that is full takes no writes but deletions",
+			integer(&c.DataQuota), nil, within(&c.DataQuota, minDataQuota, maxDataQuota)},
 		{GroupCluster, "cluster-name", "`name` of this member of the cluster, unique there; the host's if none is given",
 			text(&m.Name), nil, c.checkMemberName},
 		{GroupCluster, "cluster-upgraded", "every process on this store is of this build or a later one: write what earlier builds can't read",

@@ -75,6 +75,8 @@ type Config struct {
 
 	// DataDir holds the embedded store; it is not used with EtcdEndpoints.
 	DataDir string
+	// DataQuota is the largest size of its file in MiB.
+	DataQuota int
 	// Cluster makes the embedded store one of several.
 	Cluster Cluster
 	// Snapshots is when the store is copied to files.
@@ -163,6 +165,7 @@ func Default() *Config {
 		Audit:  None,
 
 		DataDir:   "./bos-data",
+		DataQuota: 8 << 10,
 		Snapshots: Snapshots{Every: 24 * time.Hour, Keep: 7},
 		Operators: []string{All},
 

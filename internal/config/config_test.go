@@ -24,7 +24,7 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("the defaults are refused: %v", err)
 	}
 	want := map[string]string{
-		"listen": "127.0.0.1:9000", "prefix": "/apis/bos", "auth": "", "data-dir": "./bos-data", "operators": "all",
+		"listen": "127.0.0.1:9000", "prefix": "/apis/bos", "auth": "", "data-dir": "./bos-data", "data-quota": "8192", "operators": "all",
 		"hsm-url": "http://cray-smd/hsm/v2", "pcs-url": "http://cray-power-control", "bss-url": "http://cray-bss/boot/v1",
 		"cfs-url": "http://cray-cfs-api/v3", "ims-url": "http://cray-ims/v3", "tapms-url": "http://cray-tapms/v1alpha3",
 		"tenant-cache": "0s", "nodes": "64", "output": "text", "log-file": "", "keep": "false", "simulate": "0", "faults": "none", "time-scale": "1", "shutdown-timeout": "4s",

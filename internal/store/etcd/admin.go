@@ -31,13 +31,17 @@ type MemberInfo struct {
 	// Answers says whether the member could be asked for the rest; one without
 	// addresses for clients can't.
 	Answers bool
-	// Bytes is the size of its file, InUse what of it is in use.
-	Bytes, InUse int64
+	// Bytes is the size of its file, InUse what of it is in use, Quota how large
+	// it may become.
+	Bytes, InUse, Quota int64
 	// Applied is how far it is: the number of the last entry of the common log
 	// that it has carried out.
 	Applied uint64
 	// Alarms say what is wrong, such as NOSPACE.
 	Alarms []string
+
+	// endpoint is where it answered.
+	endpoint string
 }
 
 // statusTimeout bounds how long one member may take to say how it is.
@@ -79,7 +83,7 @@ func (a *Admin) Members(ctx context.Context) ([]MemberInfo, error) {
 				continue
 			}
 			info.Answers, info.Bytes, info.InUse, info.Applied = true, status.DbSize, status.DbSizeInUse, status.RaftAppliedIndex
-			info.Alarms = status.Errors
+			info.Alarms, info.Quota, info.endpoint = status.Errors, status.DbSizeQuota, endpoint
 			leader = status.Leader
 			break
 		}

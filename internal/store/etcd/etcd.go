@@ -104,7 +104,8 @@ func (e *Engine) wrap(ctx context.Context, err error) error {
 	case errors.Is(err, rpctypes.ErrNoSpace):
 		return &bos.Error{
 			Code: bos.CodeUnavailable, Dependency: "store", Err: err,
-			Message: "the store is full and takes no writes until it is compacted and its alarm is disarmed",
+			Message: "the store is full and takes no writes but deletions; delete what is not needed or raise its quota, " +
+				"then give bosd cluster defrag",
 		}
 	case errors.Is(err, rpctypes.ErrAuthFailed), errors.Is(err, rpctypes.ErrPermissionDenied), errors.Is(err, rpctypes.ErrUserEmpty):
 		return &bos.Error{

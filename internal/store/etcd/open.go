@@ -3,6 +3,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,9 @@ type Embedded struct {
 	// Member makes the store a member of a cluster, or one that others can join;
 	// nil is a store that is alone.
 	Member *Member
+	// Quota is the largest size of the store's file in bytes; 0 means 8 GiB. One
+	// that is full takes no writes but deletions; see [Admin.Defragment].
+	Quota int64
 	// Socket makes the store listen to commands on this host, in [SocketName].
 	Socket bool
 	// Recover makes a member that is left of a cluster whose majority is lost for
@@ -50,8 +54,8 @@ type Embedded struct {
 }
 
 const (
-	// quota is the largest size of the store's file in bytes.
-	quota    = 8 << 30
+	defaultQuota = 8 << 30
+
 	loneName = "bos"
 	// loneURL names a member that is alone; nothing listens there.
 	loneURL = "http://127.0.0.1:1"
@@ -74,7 +78,7 @@ func (c Embedded) config(fatal *fatalHook) (*embed.Config, error) {
 	cfg := embed.NewConfig()
 	cfg.Dir = c.Dir
 	cfg.ListenPeerUrls, cfg.ListenClientUrls = nil, nil
-	cfg.QuotaBackendBytes = quota
+	cfg.QuotaBackendBytes = cmp.Or(c.Quota, defaultQuota)
 	cfg.BootstrapDefragThresholdMegabytes = defragThresholdMB
 	cfg.CompactionBatchLimit, cfg.CompactionSleepInterval = compactBatch, compactRest
 	cfg.EnableGRPCGateway = false
