@@ -5,6 +5,7 @@ package cli
 import (
 	"encoding/json"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -172,6 +173,28 @@ func TestBeforeComesBefore(t *testing.T) {
 	for _, prefix := range []string{"x", "x3000c0s1", "uan01", "a ", "a!", "ü"} {
 		if got := before(prefix); got >= prefix {
 			t.Errorf("%q does not come before %q", got, prefix)
+		}
+	}
+}
+
+// What is read of the answers that only this project's server gives is in the
+// contract under that name.
+func TestDocumentsAreThoseOfTheContract(t *testing.T) {
+	schemas := contractSchemas(t)
+	for name, document := range map[string]any{
+		"SessionOutcome": outcome{}, "SessionCounts": counts{}, "SessionFailure": failure{}, "SessionSlowNode": slow{},
+		"SessionTakenOver": takenOver{}, "SessionPlan": plan{}, "ComponentWhy": whyAnswer{},
+	} {
+		known := schemas[name]
+		if known == nil {
+			t.Errorf("there is no %s", name)
+			continue
+		}
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(document)) {
+			tag := field.Tag.Get("json")
+			if tag != "" && known.Properties[tag] == nil {
+				t.Errorf("%s has no %s", name, tag)
+			}
 		}
 	}
 }

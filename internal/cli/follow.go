@@ -25,6 +25,9 @@ const (
 	frame = 250 * time.Millisecond
 )
 
+// tellsNothing is said of a server without events.
+const tellsNothing = "the server tells no events"
+
 // errDone ends following: there is nothing more to come.
 var errDone = errors.New("done")
 
@@ -105,7 +108,7 @@ func (f *follower) loop(ctx context.Context, news <-chan heard) error {
 				return h.err
 			case h.deaf:
 				wait = f.interval
-				err = f.notice(fmt.Sprintf("the server tells no events; it is asked every %v", f.interval))
+				err = f.notice(fmt.Sprintf("%s; it is asked every %v", tellsNothing, f.interval))
 			case h.text != "":
 				err = f.notice(h.text)
 			default:

@@ -258,7 +258,20 @@ func (a *app) sessionsOutcomeCommand() *cobra.Command {
 		Long: `Show where the nodes of a session are, each in exactly one place, and how the session ended:
 succeeded, partial, failed or cancelled. 'bos watch NAME' shows the same as it changes.`,
 		Args: oneName("NAME"), ValidArgsFunction: first(a.completeSessions),
-		RunE: a.document((*client.Client).Outcome, outcomeView),
+		RunE: a.document(orUnsupported((*client.Client).Outcome, "keeps no outcomes"), outcomeView),
+	}
+}
+
+// orUnsupported makes a request say so if the server can't do what it is for.
+func orUnsupported(
+	ask func(*client.Client, context.Context, string) (json.RawMessage, error), what string,
+) func(*client.Client, context.Context, string) (json.RawMessage, error) {
+	return func(bos *client.Client, ctx context.Context, name string) (json.RawMessage, error) {
+		raw, err := ask(bos, ctx, name)
+		if err != nil {
+			return nil, unsupported(err, what)
+		}
+		return raw, nil
 	}
 }
 
@@ -269,7 +282,8 @@ func (a *app) sessionsControlCommands() []*cobra.Command {
 	) *cobra.Command {
 		return &cobra.Command{
 			Use: use + " NAME", Short: short, Long: long, Args: oneName("NAME"),
-			ValidArgsFunction: first(a.completeSessions), RunE: a.document(act, outcomeView),
+			ValidArgsFunction: first(a.completeSessions),
+			RunE:              a.document(orUnsupported(act, "can't "+use+" sessions"), outcomeView),
 		}
 	}
 	return []*cobra.Command{

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"bos/internal/bos"
 
@@ -51,6 +52,14 @@ func (c *canvas) bar(part, whole, width int, st style) []cell {
 	}
 	n = min(n, width)
 	return []cell{{strings.Repeat(full, n), st}, {strings.Repeat(empty, width-n), faint}}
+}
+
+// share is a bar among others, whose rests are left blank: they would only
+// repeat each other.
+func (c *canvas) share(part, whole, width int, st style) []cell {
+	bar := c.bar(part, whole, width, st)
+	bar[1].text = strings.Repeat(" ", utf8.RuneCountInString(bar[1].text))
+	return bar
 }
 
 // size is how wide the picture is.
@@ -119,8 +128,13 @@ func (w *watched) draw(c *canvas) {
 		w.drawFleet(c)
 	}
 	if w.notice != "" {
+		st := held
+		if strings.HasPrefix(w.notice, tellsNothing) {
+			// That is how it is, and no trouble.
+			st = faint
+		}
 		c.add()
-		c.add(cell{text: " "}, cell{w.notice, held})
+		c.add(cell{text: " "}, cell{w.notice, st})
 	}
 	w.drawEvents(c)
 }
@@ -160,7 +174,7 @@ func (w *watched) drawSession(c *canvas, p *progress) {
 		if !p.seen[b.name] && b.name != "succeeded" && b.name != "failed" {
 			continue
 		}
-		line := append([]cell{{text: " " + pad(b.name, nameColumn-1)}}, c.bar(b.count, total, width, b.style)...)
+		line := append([]cell{{text: " " + pad(b.name, nameColumn-1)}}, c.share(b.count, total, width, b.style)...)
 		st := b.style
 		if b.count == 0 {
 			st = faint
@@ -233,7 +247,7 @@ func (w *watched) drawFleet(c *canvas) {
 				continue
 			}
 			st := statusStyle(name)
-			line := append([]cell{{text: " " + pad(phaseName(name), nameWidth-1)}}, c.bar(n, f.Total, width, st)...)
+			line := append([]cell{{text: " " + pad(phaseName(name), nameWidth-1)}}, c.share(n, f.Total, width, st)...)
 			c.add(append(line, cell{right(thousands(n), 8), st}, cell{right(percent(n, f.Total), 6), st})...)
 		}
 		c.add()

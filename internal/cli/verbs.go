@@ -119,7 +119,7 @@ done to each now. Nothing is written and no node is touched.`,
 // unsupported says what a server can't do that doesn't know a path.
 func unsupported(err error, what string) error {
 	if client.IsUnsupported(err) {
-		return fmt.Errorf("this server %s, as the original does not: %w", what, err)
+		return fmt.Errorf("this server %s; it is the original BOS, or older than this program: %w", what, err)
 	}
 	return err
 }
