@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bos/internal/app"
+	"bos/internal/bos"
 	"bos/internal/config"
 	"bos/internal/legacy"
 	"bos/internal/store"
@@ -32,8 +34,8 @@ const (
 )
 
 type importFlags struct {
-	from, passwordFile, sideFile string
-	dryRun                       bool
+	from, passwordFile, caFile, sideFile string
+	dryRun                               bool
 }
 
 func (p *program) importing() *cobra.Command {
@@ -64,6 +66,7 @@ func (p *program) importing() *cobra.Command {
 	cfg.Bind(c.Flags(), config.GroupLog, config.GroupEmbedded, config.GroupEtcd)
 	c.Flags().StringVar(&f.from, "from", "", "`URL` of the original's Redis; rediss:// uses TLS")
 	c.Flags().StringVar(&f.passwordFile, "password-file", "", "`file` with the password of Redis")
+	c.Flags().StringVar(&f.caFile, "ca-file", "", "PEM `file` of the CA of Redis's certificate, in place of the system's")
 	c.Flags().StringVar(&f.sideFile, "side-file", defaultSideFile, "`file` for what can't be taken, if there is anything; one of that name is replaced")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "only show what would be done")
 	return c
@@ -77,7 +80,11 @@ func (p *program) runImport(ctx context.Context, cfg *config.Config, f importFla
 	if err != nil {
 		return usage(err)
 	}
-	source, err := legacy.Open(f.from, password)
+	roots, err := redisRoots(f.caFile)
+	if err != nil {
+		return usage(err)
+	}
+	source, err := legacy.Open(f.from, password, roots)
 	if err != nil {
 		return usage(fmt.Errorf("--from: %w", err))
 	}
@@ -143,7 +150,13 @@ func openForImport(ctx context.Context, cfg *config.Config, log *slog.Logger, dr
 		if err != nil {
 			return nil, err
 		}
-		return store.New(engine), nil
+		s := store.New(engine)
+		if !dryRun {
+			if err := unserved(ctx, s); err != nil {
+				return nil, errors.Join(err, s.Close())
+			}
+		}
+		return s, nil
 	}
 	if dryRun && !etcd.HasData(cfg.DataDir) {
 		return nil, nil //nolint:nilnil // there is no store
@@ -156,6 +169,50 @@ func openForImport(ctx context.Context, cfg *config.Config, log *slog.Logger, dr
 		return nil, err
 	}
 	return store.New(engine), nil
+}
+
+// servedWithin is how soon a server that works on a store outside shows that: it
+// stores the reading of the fleet's clock once a second.
+const servedWithin = 3 * time.Second
+
+// unserved refuses a store outside on which a server works.
+func unserved(ctx context.Context, s *store.Store) error {
+	before, err := s.Get(ctx, store.KeyClock)
+	if bos.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look whether a server works on the store: %w", err)
+	}
+	select {
+	case <-time.After(servedWithin):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	after, err := s.Get(ctx, store.KeyClock)
+	if err != nil {
+		return fmt.Errorf("look whether a server works on the store: %w", err)
+	}
+	if after.Revision != before.Revision {
+		return usage(errors.New("a server works on the store outside; stop all of them first"))
+	}
+	return nil
+}
+
+// redisRoots reads the CA of the original's Redis; nil stands for the system's.
+func redisRoots(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil //nolint:nilnil // the system's
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("--ca-file: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("--ca-file: there is no certificate in %s", path)
+	}
+	return roots, nil
 }
 
 // served reports whether a server has its store in a folder.

@@ -4,6 +4,7 @@ package legacy
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,9 +36,10 @@ const (
 type Source struct{ opts *redis.Options }
 
 // Open reads where the original's Redis is, redis://[user[:password]@]host:port
-// or rediss:// with TLS. password is used if the URL has none. Nothing is asked
-// yet. No error shows the URL: there may be a password in it.
-func Open(where, password string) (*Source, error) {
+// or rediss:// with TLS. password is used if the URL has none, and roots are whose
+// certificates are trusted; nil are those of the system. Nothing is asked yet. No
+// error shows the URL: there may be a password in it.
+func Open(where, password string, roots *x509.CertPool) (*Source, error) {
 	u, err := url.Parse(where)
 	if err != nil {
 		return nil, errors.New("it is no URL such as redis://host:6379")
@@ -54,6 +56,12 @@ func Open(where, password string) (*Source, error) {
 	opts, err := redis.ParseURL(u.String())
 	if err != nil {
 		return nil, errors.New("it is no URL such as redis://host:6379")
+	}
+	switch {
+	case opts.TLSConfig != nil:
+		opts.TLSConfig.RootCAs = roots
+	case roots != nil:
+		return nil, errors.New("there is a CA to trust, but no TLS: that is rediss://")
 	}
 	if opts.Password == "" {
 		opts.Password = password
