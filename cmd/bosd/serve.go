@@ -40,7 +40,7 @@ func (p *program) serve() *cobra.Command {
 	}
 	cfg.Bind(c.Flags(), config.GroupLog, config.GroupListen, config.GroupAPI, config.GroupAuth, config.GroupLimits, config.GroupAudit,
 		config.GroupEmbedded, config.GroupCluster, config.GroupSnapshots, config.GroupEtcd,
-		config.GroupOperators, config.GroupPower, config.GroupServices, config.GroupSimulate, config.GroupSite)
+		config.GroupOperators, config.GroupPower, config.GroupEvents, config.GroupServices, config.GroupSimulate, config.GroupSite)
 	return c
 }
 
@@ -67,7 +67,7 @@ func (p *program) operator() *cobra.Command {
 			return serveUntilDone(c.Context(), cfg, app.Options{Log: log, Level: level, Version: version.String(), NoAPI: true})
 		},
 	}
-	cfg.Bind(c.Flags(), config.GroupLog, config.GroupEtcd, config.GroupPower, config.GroupServices)
+	cfg.Bind(c.Flags(), config.GroupLog, config.GroupEtcd, config.GroupPower, config.GroupEvents, config.GroupServices)
 	return c
 }
 

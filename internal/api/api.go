@@ -22,6 +22,7 @@ import (
 	"bos/internal/api/front"
 	"bos/internal/bos"
 	"bos/internal/clock"
+	"bos/internal/events"
 	"bos/internal/store"
 	"bos/internal/view"
 )
@@ -74,6 +75,8 @@ type Config struct {
 	// [bos.CodeUnavailable] while a service is away that set-up would ask. It must
 	// be safe for concurrent use.
 	Plan func(ctx context.Context, s *bos.Session) (bos.SessionPlan, error)
+	// Events take what clients make happen; nil takes nothing.
+	Events *events.Recorder
 	// Prefix is where every path is served beside the root; "" means
 	// [DefaultPrefix].
 	Prefix string
@@ -111,6 +114,7 @@ type server struct {
 	tenants   Tenants
 	explain   func(ctx context.Context, rec *bos.Record, session *bos.SessionRecord) bos.Why
 	plan      func(ctx context.Context, s *bos.Session) (bos.SessionPlan, error)
+	events    *events.Recorder
 	prefix    string
 	proxyPath string
 	metrics   http.Handler
@@ -136,7 +140,7 @@ type server struct {
 // configuration is missing or wrong.
 func New(cfg Config) (http.Handler, error) {
 	s := &server{
-		store: cfg.Store, view: cfg.View, clock: cfg.Clock, images: cfg.Images, tenants: cfg.Tenants, explain: cfg.Explain, plan: cfg.Plan,
+		store: cfg.Store, view: cfg.View, clock: cfg.Clock, images: cfg.Images, tenants: cfg.Tenants, explain: cfg.Explain, plan: cfg.Plan, events: cfg.Events,
 		prefix: cfg.Prefix, proxyPath: cfg.ProxyPath, metrics: cfg.Metrics, log: cfg.Log, now: cfg.Now, observe: cfg.Observe,
 		access: cfg.Access, limits: cfg.Limits, trail: cfg.Trail, refused: cfg.Refused,
 	}
@@ -226,7 +230,10 @@ func (s *server) handlers() map[string]handler {
 		"get_v2_fleet":         s.getFleet,
 		"post_v2_apply_staged": s.applyStaged,
 
-		"get_v2_component_why": s.whyComponent,
+		"get_v2_component_why":      s.whyComponent,
+		"get_v2_component_timeline": s.timeline,
+		"get_v2_session_events":     s.sessionEvents,
+		"get_v2_events":             s.listEvents,
 
 		"get_v2_options":   s.getOptions,
 		"patch_v2_options": s.patchOptions,

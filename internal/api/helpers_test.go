@@ -22,6 +22,7 @@ import (
 	"bos/internal/bos"
 	"bos/internal/clock"
 	"bos/internal/decide"
+	"bos/internal/events"
 	"bos/internal/store"
 	"bos/internal/store/etcd"
 	"bos/internal/store/mem"
@@ -37,6 +38,7 @@ type site struct {
 	client *http.Client
 	server *server
 	store  *store.Store
+	events *events.Recorder
 	// engine is nil unless the store is the one in memory.
 	engine  *mem.Engine
 	images  *images
@@ -94,6 +96,8 @@ func startOver(tb testing.TB, engine store.Engine, change func(*Config)) *site {
 	cfg.Explain = explainer(v, cfg.Now)
 	s.machines = newMachines(s.tenants)
 	s.machines.plan(&cfg)
+	s.events = events.New(s.store, log, cfg.Now)
+	cfg.Events = s.events
 	h, err := New(cfg)
 	if err != nil {
 		tb.Fatal(err)

@@ -57,7 +57,7 @@ func drawStep(t *rapid.T, tenant string) step {
 	}
 	switch pick("what", kinds...) {
 	case "read":
-		return set("GET", pick("path", "/v2/sessions/"+name(), "/v2/sessions/"+name()+"/status", "/v2/sessions/"+name()+"/outcome", "/v2/sessiontemplates/"+name(), "/v2/sessiontemplatesvalid/"+name(), "/v2/components/"+id(), "/v2/components/"+id()+"/why"), "")
+		return set("GET", pick("path", "/v2/sessions/"+name(), "/v2/sessions/"+name()+"/status", "/v2/sessions/"+name()+"/outcome", "/v2/sessiontemplates/"+name(), "/v2/sessiontemplatesvalid/"+name(), "/v2/components/"+id(), "/v2/components/"+id()+"/why", "/v2/components/"+id()+"/timeline", "/v2/sessions/"+name()+"/events", "/v2/events"), "")
 	case "list":
 		return set("GET", pick("path", "/v2/sessions", "/v2/sessions?status=complete", "/v2/sessions?min_age=0", "/v2/sessiontemplates", "/v2/components",
 			"/v2/components?session="+name(), "/v2/components?staged_session="+name()+"&enabled="+pick("enabled", "true", "false"), "/v2/components?status=configuring,failed",

@@ -101,6 +101,7 @@ func (s *server) removeSession(ctx context.Context, key bos.SessionKey, meant fu
 		if err != nil {
 			return 0, fmt.Errorf("delete a session: %w", err)
 		}
+		s.events.Record(bos.EventSessionDeleted, key, "a client deleted the session; its nodes go on")
 		return max(revision, s.dropRest(ctx, rec.Sealed.UID)), nil
 	}
 	return 0, bos.Errorf(bos.CodeConflict, "a session is changed by others all the time")

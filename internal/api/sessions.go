@@ -149,6 +149,7 @@ func (s *server) createSession(x *exchange) error {
 	case err != nil:
 		return fits(fmt.Errorf("store a session: %w", err), "the session")
 	}
+	s.events.Record(bos.EventSessionCreated, key, fmt.Sprintf("%s of the template %s was asked for", create.Operation, create.TemplateName))
 	s.settle(x.ctx(), revision)
 	return x.json(http.StatusCreated, rec.Session)
 }

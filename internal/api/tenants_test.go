@@ -21,6 +21,7 @@ var tenantCalls = []struct {
 	{"GET", "/v2/components", "", false},
 	{"GET", "/v2/components/a1", "", false},
 	{"GET", "/v2/components/a1/why", "", false},
+	{"GET", "/v2/components/a1/timeline", "", false},
 	{"PUT", "/v2/components/a1", `{"enabled":false}`, false},
 	{"PATCH", "/v2/components/a1", `{"enabled":false}`, false},
 	{"DELETE", "/v2/components/a1", "", false},

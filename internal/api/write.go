@@ -49,11 +49,13 @@ type componentChange func(id string, old, before *bos.Record) (*bos.Record, erro
 // first: the answer shows it.
 func (s *server) update(ctx context.Context, ids []string, change componentChange) (map[string]*bos.Record, error) {
 	now := make(map[string]*bos.Record, len(ids))
+	before := make(map[string]*bos.Record, len(ids))
 	result, err := s.store.UpdateRecords(ctx, store.RecordUpdate{
 		IDs:  ids,
 		Read: s.view.Record,
 		Change: func(id string, old *bos.Record) (*bos.Record, error) {
 			next, err := change(id, old, now[id])
+			before[id] = old
 			switch {
 			case err != nil:
 				return nil, err
@@ -71,6 +73,7 @@ func (s *server) update(ctx context.Context, ids []string, change componentChang
 	if err != nil {
 		return nil, fits(fmt.Errorf("change components: %w", err), "a component")
 	}
+	s.tellChanges(before, result.Written)
 	s.settle(ctx, result.Revision)
 	return now, nil
 }

@@ -27,6 +27,7 @@ import (
 	"bos/internal/admission"
 	"bos/internal/clock"
 	"bos/internal/config"
+	"bos/internal/events"
 	"bos/internal/operator"
 	"bos/internal/sim"
 	"bos/internal/snapshot"
@@ -76,6 +77,7 @@ type App struct {
 	services *services
 	metrics  *metrics
 	operated *operator.Deps
+	events   *events.Recorder
 	// schedule makes copies of the store; nil makes none.
 	schedule *snapshot.Schedule
 
@@ -158,6 +160,8 @@ func (a *App) start(ctx, run, operate context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	a.events = events.New(a.store, a.log, a.opts.Wall)
+	a.running.Go(func() { a.events.Run(run) })
 	a.metrics = newMetrics(a)
 	if a.services, err = newServices(a); err != nil {
 		return err

@@ -96,6 +96,10 @@ var (
 	copyTimeDesc   = prometheus.NewDesc("bos_snapshot_time_seconds", "When the newest copy of the store was made, in Unix time; 0 for never.", nil, nil)
 	copyBytesDesc  = prometheus.NewDesc("bos_snapshot_bytes", "Size of the newest copy of the store.", nil, nil)
 	copyFaultDesc  = prometheus.NewDesc("bos_snapshot_failures_total", "Copies of the store that could not be made.", nil, nil)
+	eventsDesc     = prometheus.NewDesc("bos_events", "Events that are kept.", nil, nil)
+	eventBytesDesc = prometheus.NewDesc("bos_events_bytes", "What the events that are kept take in the store.", nil, nil)
+	recordedDesc   = prometheus.NewDesc("bos_events_recorded_total", "Events that this process recorded, by what became of them.", []string{"outcome"}, nil)
+	eventQueueDesc = prometheus.NewDesc("bos_events_waiting", "Events of this process that wait to be written.", nil, nil)
 	sizeDesc       = prometheus.NewDesc("bos_store_bytes", "Size of the store's file, and what of it is in use.", []string{"kind"}, nil)
 )
 
@@ -104,6 +108,7 @@ func (f fleet) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		componentsDesc, enabledDesc, sessionsDesc, attemptsDesc, awayDesc, revisionDesc, visitsDesc, skippedDesc, sizeDesc,
 		copyTimeDesc, copyBytesDesc, copyFaultDesc,
+		eventsDesc, eventBytesDesc, recordedDesc, eventQueueDesc,
 	} {
 		ch <- d
 	}
@@ -140,6 +145,7 @@ func (f fleet) Collect(ch chan<- prometheus.Metric) {
 	gauge(revisionDesc, float64(v.Revision()))
 	ch <- prometheus.MustNewConstMetric(visitsDesc, prometheus.CounterValue, float64(v.Visits()))
 	gauge(skippedDesc, float64(len(v.Skipped())))
+	f.collectEvents(ch)
 	if schedule := f.app.schedule; schedule != nil {
 		status := schedule.Status()
 		last := 0.0
@@ -160,4 +166,18 @@ func (f fleet) Collect(ch chan<- prometheus.Metric) {
 			gauge(sizeDesc, float64(inUse), "in_use")
 		}
 	}
+}
+
+// collectEvents collects what is known of events.
+func (f fleet) collectEvents(ch chan<- prometheus.Metric) {
+	send := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(desc, kind, value, labels...)
+	}
+	count, bytes := f.app.view.EventsSize()
+	send(eventsDesc, prometheus.GaugeValue, float64(count))
+	send(eventBytesDesc, prometheus.GaugeValue, float64(bytes))
+	stats := f.app.events.Stats()
+	send(recordedDesc, prometheus.CounterValue, float64(stats.Written), "written")
+	send(recordedDesc, prometheus.CounterValue, float64(stats.Dropped), "dropped")
+	send(eventQueueDesc, prometheus.GaugeValue, float64(stats.Waiting))
 }

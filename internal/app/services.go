@@ -173,6 +173,7 @@ func (a *App) deps(holder string) *operator.Deps {
 	d := &operator.Deps{
 		Store: a.store, View: a.view, Clock: a.clock, HSM: s.hsm, PCS: s.pcs, BSS: s.bss, Images: s.images,
 		Power: s.power, Config: s.config, Holder: holder, Wall: a.opts.Wall, Log: a.log, Passes: a.metrics.passed,
+		Events: a.events, EventsBytes: int64(a.cfg.EventsMaxBytes), EventsKeep: a.cfg.EventsKeep,
 		Services: map[string]operator.Service{},
 		Limits:   decide.PowerLimits{PerSecond: a.cfg.PowerOnRate, InFlight: a.cfg.PowerOnInFlight},
 	}

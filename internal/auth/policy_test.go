@@ -74,6 +74,7 @@ func allowed() map[string][]string {
 		"put_v2_components": adminOnly, "patch_v2_components": adminOnly,
 		"put_v2_component": adminOnly, "patch_v2_component": {node}, "delete_v2_component": adminOnly,
 		"post_v2_apply_staged": {wlm, tenantAdmin}, "get_v2_component_why": {tenantAdmin},
+		"get_v2_component_timeline": {tenantAdmin}, "get_v2_events": {tenantAdmin}, "get_v2_session_events": {wlm, tenantAdmin},
 		"get_v2_options": adminOnly, "patch_v2_options": adminOnly,
 	}
 }

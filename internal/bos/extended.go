@@ -110,7 +110,7 @@ func Summarize(s *Session, active []*Record, staged int, now time.Time) Extended
 func (e *ExtendedStatus) AddLost(s *Session, lost []*Record) {
 	errs := map[string][]string{}
 	for _, r := range lost {
-		text := takenOver(s, r.OwnSession())
+		text := TakenOverText(s.Tenant, r.OwnSession())
 		errs[text] = append(errs[text], r.Component.ID)
 	}
 	for text, summary := range summarizeErrors(errs) {
@@ -118,15 +118,15 @@ func (e *ExtendedStatus) AddLost(s *Session, lost []*Record) {
 	}
 }
 
-// takenOver says by whom a node was taken over; a tenant is told no names that
-// are not its own.
-func takenOver(s *Session, by SessionKey) string {
+// TakenOverText says to a tenant by whom a node was taken over; it is told no names
+// that are not its own.
+func TakenOverText(tenant string, by SessionKey) string {
 	switch {
 	case by.Name == "":
 		return "No longer driven by this session"
-	case by.Tenant == s.Tenant:
+	case by.Tenant == tenant:
 		return fmt.Sprintf("Taken over by session '%s'", by.Name)
-	case s.Tenant == "":
+	case tenant == "":
 		return fmt.Sprintf("Taken over by session '%s' of tenant '%s'", by.Name, by.Tenant)
 	}
 	return "Taken over by a session that is not this tenant's"

@@ -51,6 +51,7 @@ const (
 	minSnapshotEvery = time.Second
 	maxSnapshotEvery = 90 * 24 * time.Hour
 	maxSnapshots     = 10000
+	maxEventsKeep    = 10 * 365 * 24 * time.Hour
 
 	// The bounds of DataQuota.
 	minDataQuota = 8

@@ -94,6 +94,11 @@ type Config struct {
 	// a second, and how many may be switched on and not up yet; 0 is no bound.
 	PowerOnRate, PowerOnInFlight int
 
+	// EventsMaxBytes and EventsKeep bound what is kept of events, in bytes of the
+	// store and in age; an age of 0 is no bound.
+	EventsMaxBytes int
+	EventsKeep     time.Duration
+
 	// Operators are names of operators, or All or None alone; see
 	// OperatorNames.
 	Operators []string
@@ -168,6 +173,9 @@ func Default() *Config {
 		DataQuota: 8 << 10,
 		Snapshots: Snapshots{Every: 24 * time.Hour, Keep: 7},
 		Operators: []string{All},
+
+		EventsMaxBytes: 64 << 20,
+		EventsKeep:     90 * 24 * time.Hour,
 
 		HSMURL:     "http://cray-smd/hsm/v2",
 		PCSURL:     "http://cray-power-control",

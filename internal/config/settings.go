@@ -5,6 +5,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"bos/internal/upstream/tapms"
 )
@@ -40,6 +41,8 @@ const (
 	GroupOperators
 	// GroupPower is how much the operators may switch on.
 	GroupPower
+	// GroupEvents is how much of what happens is kept.
+	GroupEvents
 	// GroupServices is where and how the services around BOS are reached.
 	GroupServices
 	// GroupSimulate is the choice of a simulated site in place of a real one.
@@ -90,6 +93,8 @@ func (g Group) title() string {
 		return "External store, in place of the embedded one"
 	case GroupOperators, GroupPower:
 		return "Operators"
+	case GroupEvents:
+		return "Events"
 	case GroupServices:
 		return "Services"
 	case GroupSimulate, GroupSite, GroupNodes, GroupSiteServer:
@@ -186,6 +191,10 @@ func (c *Config) storeSettings() []*setting {
 			integer(&c.PowerOnRate), nil, within(&c.PowerOnRate, 0, maxNodes)},
 		{GroupPower, "power-on-in-flight", "`number` of nodes that may be switched on and not up yet at a time; 0 is no limit",
 			integer(&c.PowerOnInFlight), nil, within(&c.PowerOnInFlight, 0, maxNodes)},
+		{GroupEvents, "events-max-bytes", "largest `size` of all events that are kept of sessions and nodes; the oldest go first",
+			integer(&c.EventsMaxBytes), nil, within(&c.EventsMaxBytes, 1<<20, 1<<30)},
+		{GroupEvents, "events-keep", "`age` up to which events are kept; 0 is no limit",
+			duration(&c.EventsKeep), nil, zeroOrWithin(&c.EventsKeep, time.Minute, maxEventsKeep)},
 	}
 }
 

@@ -93,6 +93,10 @@ func (t *configurationTerm) pass(ctx context.Context, ids []string) (map[string]
 			}
 			return t.CFS.Patch(call.SendBefore(ctx, begun.Add(maxRecordAge)), part, change, "")
 		})
+		text := fmt.Sprintf("cfs was told to apply the configuration '%s'", g.Configuration)
+		for _, ids := range r.Accepted {
+			t.tell(happenings{{Type: bos.EventAction, Text: text}: t.View.Records(ids)})
+		}
 		if err := t.note(ctx, nodes, r, due); err != nil {
 			return due, err
 		}
@@ -228,11 +232,12 @@ func (t *configurationTerm) write(ctx context.Context, nodes []decide.StatusNode
 			decided[n.Record.Component.ID] = n.Record.Revision
 		}
 	}
-	_, err := t.change(ctx, t.l, decided, func(id string, old bos.Record) (bos.Record, bool) {
+	written, err := t.change(ctx, t.l, decided, func(id string, old bos.Record) (bos.Record, bool) {
 		if waits[id].On == "" {
 			return t.Deps.write().EndWait(old), true
 		}
 		return t.Deps.write().Await(old, waits[id]), true
 	})
+	t.tellWaits(written, func(id string) bos.Wait { return waits[id] })
 	return err
 }

@@ -18,6 +18,7 @@ import (
 	"bos/internal/bos"
 	"bos/internal/clock"
 	"bos/internal/decide"
+	"bos/internal/events"
 	"bos/internal/observe"
 	"bos/internal/sessionplan"
 	"bos/internal/store"
@@ -94,6 +95,11 @@ type Deps struct {
 	Services map[string]Service
 	// Limits bound how many nodes are switched on.
 	Limits decide.PowerLimits
+	// Events take what happens, for people; nil takes nothing. EventsBytes and
+	// EventsKeep bound what is kept of them, in bytes and age; an age of 0 does not.
+	Events      *events.Recorder
+	EventsBytes int64
+	EventsKeep  time.Duration
 	// Holder is the name of this process in elections.
 	Holder string
 	// Wall is this machine's wall clock, which stamps what people read; nil means

@@ -238,6 +238,7 @@ func (t *powerTerm) answered(in *decide.PowerInput, service string, err error) b
 	key := gateKey{service: service}
 	if err == nil {
 		if t.gates.answered(key) {
+			t.tellBack(t.role, service)
 			t.loop.markAll()
 		}
 		return true
@@ -275,7 +276,7 @@ func (t *powerTerm) giveUp(ctx context.Context, in decide.PowerInput, list []dec
 	for _, g := range list {
 		texts[g.ID], decided[g.ID] = g.Text, all[g.ID]
 	}
-	_, err := t.change(ctx, t.l, decided, func(id string, old bos.Record) (bos.Record, bool) {
+	written, err := t.change(ctx, t.l, decided, func(id string, old bos.Record) (bos.Record, bool) {
 		w := t.write()
 		patch := bos.Component{Status: bos.Some(bos.Status{StatusOverride: bos.Some(string(bos.StatusFailed))})}
 		if text := texts[id]; text != "" {
@@ -283,6 +284,11 @@ func (t *powerTerm) giveUp(ctx context.Context, in decide.PowerInput, list []dec
 		}
 		return w.Operate(w.EndWait(old), patch), true
 	})
+	told := happenings{}
+	for _, rec := range written {
+		told.add(decide.Happening{Type: bos.EventFailed, Text: rec.Component.Error.Value()}, rec)
+	}
+	t.tell(told)
 	return err
 }
 
@@ -303,9 +309,10 @@ func (t *powerTerm) hold(ctx context.Context, in decide.PowerInput, list []decid
 			decided[id] = n.Record.Revision
 		}
 	}
-	_, err := t.change(ctx, t.l, decided, func(id string, old bos.Record) (bos.Record, bool) {
+	written, err := t.change(ctx, t.l, decided, func(id string, old bos.Record) (bos.Record, bool) {
 		return t.write().Await(old, waits[id]), true
 	})
+	t.tellWaits(written, func(id string) bos.Wait { return waits[id] })
 	return err
 }
 

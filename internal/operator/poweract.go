@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -82,6 +83,7 @@ func (t *powerTerm) act(ctx context.Context, b decide.PowerBatch, revisions map[
 		t.prepare(ctx, a)
 	}
 	t.send(ctx, a)
+	t.tell(happenings{decide.SentHappening(t.action): slices.Collect(maps.Values(a.nodes))})
 	wctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	if err := t.confirm(wctx, a); err != nil {
@@ -121,9 +123,12 @@ func (t *powerTerm) record(ctx context.Context, a *act, revisions map[string]int
 	if err != nil {
 		return fmt.Errorf("record attempt %s on its nodes: %w", a.ID, err)
 	}
-	for id := range a.batch.Refused {
+	told := happenings{}
+	for id, text := range a.batch.Refused {
+		told.add(decide.Happening{Type: bos.EventRefused, Text: text}, a.nodes[id])
 		delete(a.nodes, id)
 	}
+	t.tell(told)
 	return nil
 }
 
@@ -268,6 +273,7 @@ func (t *powerTerm) outcome(a *act, service string, r call.Result) {
 	switch {
 	case r.Away == nil:
 		if (len(r.Accepted) > 0 || len(r.Refused) > 0) && t.gates.answered(key) {
+			t.tellBack(t.role, service)
 			t.loop.markAll()
 		}
 	case call.IsAway(r.Away):
@@ -288,7 +294,7 @@ func (t *powerTerm) outcome(a *act, service string, r call.Result) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.actCtx), writeTimeout)
 	defer cancel()
-	_, err := t.touch(ctx, t.l, ids, a.nodes, func(id string, old bos.Record) (bos.Record, bool) {
+	written, err := t.touch(ctx, t.l, ids, a.nodes, func(id string, old bos.Record) (bos.Record, bool) {
 		if refusal := r.Refused[id]; refusal != nil {
 			return t.write().Refuse(old, a.ID, bos.UserText(refusal))
 		}
@@ -298,6 +304,16 @@ func (t *powerTerm) outcome(a *act, service string, r call.Result) {
 		t.Log.Warn("what a service said was not noted; it will be found out", slog.String("operator", t.role), slog.Any("error", err))
 		a.Unsure = append(a.Unsure, ids...)
 	}
+	told := happenings{}
+	for id, rec := range written {
+		switch refusal := r.Refused[id]; {
+		case refusal != nil:
+			told.add(decide.Happening{Type: bos.EventRefused, Text: bos.UserText(refusal)}, rec)
+		case wait.On != "":
+			told.add(decide.WaitHappening(wait), rec)
+		}
+	}
+	t.tell(told)
 	for _, id := range ids {
 		delete(a.nodes, id)
 	}

@@ -227,11 +227,20 @@ func (f *follower) note(ctx context.Context, a *bos.Attempt, tr pcs.Transition) 
 	wait := bos.Wait{
 		By: f.role, On: decide.OnReservation, Text: textReserved, Due: f.Clock.Now().Add(decide.ReservationPause),
 	}
-	_, err := f.touch(ctx, f.l, ids, nil, func(id string, old bos.Record) (bos.Record, bool) {
+	written, err := f.touch(ctx, f.l, ids, nil, func(id string, old bos.Record) (bos.Record, bool) {
 		if reserved[id] {
 			return f.write().Withdraw(old, a.ID, wait)
 		}
 		return f.write().Refuse(old, a.ID, refused[id])
 	})
+	told := happenings{}
+	for id, rec := range written {
+		if reserved[id] {
+			told.add(decide.WaitHappening(wait), rec)
+		} else {
+			told.add(decide.Happening{Type: bos.EventRefused, Text: refused[id]}, rec)
+		}
+	}
+	f.tell(told)
 	return err
 }

@@ -56,6 +56,7 @@ func (o *completionOperator) complete(ctx context.Context, l store.Leadership) (
 func (o *completionOperator) completeOne(ctx context.Context, l store.Leadership, rec *bos.SessionRecord) error {
 	fence := l.Fence()
 	key := rec.Session.Key()
+	text := ""
 	revision, err := store.Update[*bos.SessionRecord]{
 		Key: store.SessionKey(key), Fence: &fence,
 		Decode: func(kv store.KV) (*bos.SessionRecord, error) { return store.DecodeSession(kv, key) },
@@ -66,6 +67,7 @@ func (o *completionOperator) completeOne(ctx context.Context, l store.Leadership
 			now := o.wall()
 			next := old.Complete(now, "")
 			active, staged := o.View.Driven(key)
+			text = decide.CompleteText(active)
 			summary := bos.Summarize(&next.Session, active, staged, now)
 			summary.AddLost(&old.Session, o.View.Lost(old))
 			status, err := store.Encode(summary)
@@ -88,6 +90,7 @@ func (o *completionOperator) completeOne(ctx context.Context, l store.Leadership
 	if err != nil {
 		return fmt.Errorf("complete session %q: %w", key.Name, err)
 	}
+	o.tellSession(bos.EventSessionComplete, key, text)
 	o.Log.Info("the session is complete", slog.String("operator", decide.RoleSessionCompletion),
 		slog.String("session", key.Name), slog.String("tenant", key.Tenant))
 	return o.View.WaitFor(ctx, revision)
@@ -128,7 +131,10 @@ func (o *cleanupOperator) clean(ctx context.Context, l store.Leadership) (int, e
 	if err := o.View.WaitFor(ctx, last); err != nil {
 		return deleted, err
 	}
-	return deleted, o.cleanPlans(ctx, l)
+	if err := o.cleanPlans(ctx, l); err != nil {
+		return deleted, err
+	}
+	return deleted, o.cleanEvents(ctx, l)
 }
 
 // delete removes a session that is still as it was seen, and its saved status.
@@ -150,9 +156,29 @@ func (o *cleanupOperator) delete(ctx context.Context, l store.Leadership, rec *b
 	if err != nil {
 		return 0, fmt.Errorf("delete session %q: %w", key.Name, err)
 	}
+	o.tellSession(bos.EventSessionDeleted, key, "the session was complete for long enough and is deleted")
 	o.Log.Info("an old session was deleted", slog.String("operator", decide.RoleSessionCleanup),
 		slog.String("session", key.Name), slog.String("tenant", key.Tenant))
 	return revision, nil
+}
+
+// cleanEvents deletes the events that are too many or too old.
+func (o *cleanupOperator) cleanEvents(ctx context.Context, l store.Leadership) error {
+	var before time.Time
+	if o.EventsKeep > 0 {
+		before = o.wall().Add(-o.EventsKeep)
+	}
+	fence := l.Fence()
+	for keys := range slices.Chunk(o.View.SpentEvents(o.EventsBytes, before), store.MaxOps) {
+		ops := make([]store.Op, len(keys))
+		for i, key := range keys {
+			ops[i] = store.Op{Key: key, Delete: true, Expect: store.AnyRevision}
+		}
+		if _, err := o.Store.Commit(ctx, store.Txn{Ops: ops, Fence: &fence}); err != nil {
+			return fmt.Errorf("delete old events: %w", err)
+		}
+	}
+	return nil
 }
 
 // cleanPlans deletes the plans of sessions that are gone.

@@ -203,11 +203,18 @@ func (t *setupTerm) setUp(ctx context.Context, rec *bos.SessionRecord) error {
 		return t.fail(ctx, rec, decide.TextNoneKnown)
 	}
 	log.Info("the session runs", slog.Int("nodes", rec.Sealed.Nodes-len(unknown)))
-	_, err = t.update(ctx, rec, func(s *bos.SessionRecord) {
+	written, err := t.update(ctx, rec, func(s *bos.SessionRecord) {
 		s.Session.Status.Status = bos.SessionRunning
 		s.Session.Status.Error = nil
 		s.Sealed.Setup = bos.SetupApplied
 	})
+	if written != nil {
+		text := fmt.Sprintf("the session runs with %d nodes", rec.Sealed.Nodes-len(unknown))
+		if len(unknown) > 0 {
+			text += fmt.Sprintf("; %d more are left out, of which BOS has no components", len(unknown))
+		}
+		t.tellSession(bos.EventSessionRunning, rec.Session.Key(), text)
+	}
 	return err
 }
 
@@ -246,7 +253,10 @@ func (t *setupTerm) update(
 
 // fail completes a session that can't be set up.
 func (t *setupTerm) fail(ctx context.Context, rec *bos.SessionRecord, text string) error {
-	_, err := t.update(ctx, rec, func(s *bos.SessionRecord) { *s = s.Complete(t.wall(), text) })
+	written, err := t.update(ctx, rec, func(s *bos.SessionRecord) { *s = s.Complete(t.wall(), text) })
+	if written != nil {
+		t.tellSession(bos.EventSessionComplete, rec.Session.Key(), "the session can't be set up: "+text)
+	}
 	return err
 }
 
@@ -261,6 +271,9 @@ func (t *setupTerm) showWait(ctx context.Context, rec *bos.SessionRecord, cause 
 		return nil
 	}
 	text := observe.AwayText(e.Dependency, t.wall(), cause)
-	_, err := t.update(ctx, rec, func(s *bos.SessionRecord) { s.Session.Status.Error = &text })
+	written, err := t.update(ctx, rec, func(s *bos.SessionRecord) { s.Session.Status.Error = &text })
+	if written != nil {
+		t.tellSession(bos.EventServiceAway, rec.Session.Key(), "the set-up of the session is "+text)
+	}
 	return err
 }

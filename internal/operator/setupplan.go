@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 
 	"bos/internal/bos"
@@ -95,8 +96,10 @@ func (t *setupTerm) applyChunk(ctx context.Context, rec *bos.SessionRecord, key 
 		ids[i], targets[node.ID] = node.ID, chunk.Targets[node.Target]
 	}
 	unknown := bos.Set{}
+	// lost are the sessions that drove nodes of this one until now.
+	lost := map[string]*bos.Record{}
 	fence := t.l.Fence()
-	_, err := t.Store.UpdateRecords(ctx, store.RecordUpdate{
+	result, err := t.Store.UpdateRecords(ctx, store.RecordUpdate{
 		IDs: ids, Read: t.View.Record, Fence: &fence,
 		Change: func(id string, old *bos.Record) (*bos.Record, error) {
 			if old == nil {
@@ -107,6 +110,10 @@ func (t *setupTerm) applyChunk(ctx context.Context, rec *bos.SessionRecord, key 
 			if old.Sealed.Plan == rec.Sealed.UID {
 				return nil, nil //nolint:nilnil // written before
 			}
+			delete(lost, id)
+			if !rec.Session.Stage && old.Component.Enabled.Value() && old.OwnSession() != rec.Session.Key() {
+				lost[id] = old
+			}
 			next := decide.SetUp(t.write(), &rec.Session, rec.Sealed.UID, targets[id], *old)
 			return &next, nil
 		},
@@ -114,6 +121,7 @@ func (t *setupTerm) applyChunk(ctx context.Context, rec *bos.SessionRecord, key 
 	if err != nil {
 		return fmt.Errorf("set up the nodes of session %q: %w", rec.Session.Name, err)
 	}
+	t.tellSetUp(&rec.Session, result.Written, lost)
 	for i := range chunk.Nodes {
 		chunk.Nodes[i].Unknown = unknown.Has(chunk.Nodes[i].ID)
 	}
@@ -122,4 +130,23 @@ func (t *setupTerm) applyChunk(ctx context.Context, rec *bos.SessionRecord, key 
 		return fmt.Errorf("note how far session %q is: %w", rec.Session.Name, err)
 	}
 	return nil
+}
+
+// tellSetUp tells of nodes that a session has set up, to those too who lost them.
+func (t *setupTerm) tellSetUp(s *bos.Session, written, lost map[string]*bos.Record) {
+	told := happenings{}
+	what := decide.SetUpHappening(s)
+	if s.Stage {
+		// A staged session does not own its nodes.
+		t.Events.Record(what.Type, s.Key(), what.Text, slices.Collect(maps.Keys(written))...)
+		return
+	}
+	for id, rec := range written {
+		told.add(what, rec)
+		if before := lost[id]; before != nil && before.Component.Session.Value() != "" {
+			text := bos.TakenOverText(before.Sealed.Owner, s.Key())
+			told.add(decide.Happening{Type: bos.EventTakenOver, Text: text}, before)
+		}
+	}
+	t.tell(told)
 }

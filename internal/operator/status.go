@@ -78,7 +78,7 @@ func (o *statusOperator) pass(ctx context.Context, ids []string) (map[string]bos
 		looks.pace(&in.Nodes[i])
 	}
 	looks.hand(o.Deps)
-	_, err := o.change(ctx, o.l, decided, func(id string, old bos.Record) (bos.Record, bool) {
+	written, err := o.change(ctx, o.l, decided, func(id string, old bos.Record) (bos.Record, bool) {
 		w := o.write()
 		switch outcome := sets[id].(type) {
 		case decide.Set:
@@ -92,6 +92,14 @@ func (o *statusOperator) pass(ctx context.Context, ids []string) (map[string]bos
 		}
 		return old, false
 	})
+	told := happenings{}
+	for i := range in.Nodes {
+		rec := in.Nodes[i].Record
+		if written[rec.Component.ID] != nil {
+			told.add(decide.StatusHappening(rec, sets[rec.Component.ID]), rec)
+		}
+	}
+	o.tell(told)
 	return due, err
 }
 

@@ -4,7 +4,9 @@ package store
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
+	"time"
 
 	"bos/internal/bos"
 )
@@ -26,6 +28,7 @@ const (
 	PrefixTokens     = Root + "tokens/"
 	PrefixAttempts   = Root + "attempts/"
 	PrefixLeaders    = Root + "leaders/"
+	PrefixEvents     = Root + "events/"
 )
 
 const keySeparator = "\x00"
@@ -57,6 +60,12 @@ func TokenKey(token string) string { return PrefixTokens + token }
 
 // AttemptKey is where an attempt is kept.
 func AttemptKey(id string) string { return PrefixAttempts + id }
+
+// NewEventKey is where an event of a time is kept: they are in the order of their
+// times. Of two at the same moment each gets a key of its own.
+func NewEventKey(at time.Time) string {
+	return fmt.Sprintf("%s%016x-%08x", PrefixEvents, max(0, at.UnixNano()), rand.Uint32())
+}
 
 func tenantKey(k bos.SessionKey) string { return k.Tenant + keySeparator + k.Name }
 

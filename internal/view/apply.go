@@ -85,6 +85,9 @@ func (v *View) dispatch(c change) error {
 	if id, ok := strings.CutPrefix(key, store.PrefixAttempts); ok {
 		return v.applyAttempt(id, event)
 	}
+	if strings.HasPrefix(key, store.PrefixEvents) {
+		return v.applyEvent(event)
+	}
 	switch key {
 	case store.KeyOptions:
 		return v.applyOptions(event)

@@ -19,6 +19,8 @@ type Interest struct {
 	// Attempts: that there are new or changed ones; and the nodes of those that
 	// are over.
 	Attempts bool
+	// Events: that there are new events, of package bos's kind.
+	Events bool
 }
 
 // Changes are what happened since the last time that a feed was asked. Only
@@ -28,6 +30,7 @@ type Changes struct {
 	Sessions []bos.SessionKey
 	Options  bool
 	Attempts bool
+	Events   bool
 	// Everything says that the view was read anew.
 	Everything bool
 }
@@ -44,6 +47,7 @@ type Feed struct {
 	sessions   map[bos.SessionKey]struct{}
 	options    bool
 	attempts   bool
+	events     bool
 	everything bool
 }
 
@@ -72,7 +76,7 @@ func (f *Feed) C() <-chan struct{} { return f.wake }
 func (f *Feed) Take() Changes {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	c := Changes{Options: f.options, Attempts: f.attempts, Everything: f.everything}
+	c := Changes{Options: f.options, Attempts: f.attempts, Events: f.events, Everything: f.everything}
 	for id := range f.nodes {
 		c.Nodes = append(c.Nodes, id)
 	}
@@ -86,7 +90,7 @@ func (f *Feed) Take() Changes {
 func (f *Feed) clear() {
 	f.nodes = map[string]struct{}{}
 	f.sessions = map[bos.SessionKey]struct{}{}
-	f.options, f.attempts, f.everything = false, false, false
+	f.options, f.attempts, f.events, f.everything = false, false, false, false
 }
 
 // mark notes a change and wakes the subscriber.
@@ -131,6 +135,12 @@ func (f *Feed) attempt(closed *bos.Attempt) {
 			f.nodes[id] = struct{}{}
 		}
 	})
+}
+
+func (f *Feed) event() {
+	if f.interest.Events {
+		f.mark(func() { f.events = true })
+	}
 }
 
 func (f *Feed) all() { f.mark(func() { f.everything = true }) }

@@ -40,6 +40,7 @@ type View struct {
 	attempts  map[string]*bos.Attempt
 	options   bos.Options
 	skipped   map[string]int64
+	events    eventLog
 
 	// visits counts what questions looked at.
 	visits atomic.Int64
@@ -77,6 +78,7 @@ func (v *View) reset() {
 	v.attempts = map[string]*bos.Attempt{}
 	v.options = bos.DefaultOptions()
 	v.skipped = map[string]int64{}
+	v.events = eventLog{}
 	v.changed = changed{}
 	v.epoch = rand.Uint64()
 }

@@ -762,6 +762,65 @@ type ComponentsUpdate = json.RawMessage
 // Example: compute-25.11
 type ConfigurationName = string
 
+// Event Something that happened to a session, or to a set of nodes at the same time. It holds no credentials, tokens or kernel
+// parameters.
+type Event struct {
+	// Count How many nodes it is about.
+	//
+	// Example: 64
+	Count int `json:"count"`
+
+	// Nodes These nodes, as names and ranges with commas; empty for none.
+	//
+	// Example: x3000c0s[0-15]b0n[0-3]
+	Nodes string `json:"nodes"`
+
+	// Revision The revision of the store at which it was written. Several events may have the same.
+	//
+	// Example: 1234
+	Revision int64 `json:"revision"`
+
+	// Session The session that it belongs to; absent for none.
+	//
+	// Example: boot-compute-1
+	Session *string `json:"session,omitempty"`
+
+	// Tenant The tenant of that session; absent for none.
+	//
+	// Example: vcluster-blue
+	Tenant *string `json:"tenant,omitempty"`
+
+	// Text What happened, in words; of nodes it is the rest of the sentence.
+	//
+	// Example: pcs took the command On
+	Text string `json:"text"`
+
+	// Time When it happened.
+	//
+	// Example: 2026-11-23T09:26:40.118Z
+	Time time.Time `json:"time"`
+
+	// Type What kind of event it is: `session_created`, `session_running`, `session_complete`, `session_cancelled`,
+	// `session_paused`, `session_resumed`, `session_deleted`; of nodes: `set_up` (they have a goal), `taken_over` (by
+	// another session), `phase` (they came into another one), `action` (a command was sent), `refused` (by a
+	// service), `service_away` and `service_back`, `waiting` (for something that is no service), `succeeded`,
+	// `failed`, `enabled` and `disabled` (by a client), `reported` (what they run); `dropped` (events could not be
+	// kept). There may be more in the future.
+	//
+	//
+	// Example: action
+	Type string `json:"type"`
+}
+
+// EventPage Events, oldest first.
+type EventPage struct {
+	// Events The events.
+	Events []Event `json:"events"`
+
+	// Next The revision to give as `after` to get more; null if there is no more.
+	Next *int64 `json:"next"`
+}
+
 // FilterNotGiven A filter that is not given, empty or null.
 type FilterNotGiven = string
 
@@ -1977,6 +2036,20 @@ type ComponentStagedSessionFilter = Name
 // ComponentStatusFilter defines model for ComponentStatusFilter.
 type ComponentStatusFilter = string
 
+// EventsAfter defines model for EventsAfter.
+type EventsAfter = int
+
+// EventsComponent defines model for EventsComponent.
+type EventsComponent = string
+
+// EventsLimit defines model for EventsLimit.
+type EventsLimit = int
+
+// EventsSession A name of 1 to 127 letters, digits, `-`, `.` and `_`. It begins and ends with a letter or a digit.
+//
+// Example: compute-2026-11
+type EventsSession = Name
+
 // FleetLayout defines model for FleetLayout.
 type FleetLayout = string
 
@@ -2032,6 +2105,9 @@ type ApplyStagedRefused = ProblemDetails
 // BadComponentFilter What went wrong with a request (RFC 9457).
 type BadComponentFilter = ProblemDetails
 
+// BadEventQuery What went wrong with a request (RFC 9457).
+type BadEventQuery = ProblemDetails
+
 // BadQuery What went wrong with a request (RFC 9457).
 type BadQuery = ProblemDetails
 
@@ -2065,6 +2141,9 @@ type ComponentsFound = ComponentList
 // ComponentsPatchRefused What went wrong with a request (RFC 9457).
 type ComponentsPatchRefused = ProblemDetails
 
+// EventsFound Events, oldest first.
+type EventsFound = EventPage
+
 // FleetFound The status of each component, in few bytes.
 type FleetFound = Fleet
 
@@ -2079,6 +2158,9 @@ type PayloadTooLarge = ProblemDetails
 
 // ServiceUnavailable What went wrong with a request (RFC 9457).
 type ServiceUnavailable = ProblemDetails
+
+// SessionEventsFound Events, oldest first.
+type SessionEventsFound = EventPage
 
 // SessionExists What went wrong with a request (RFC 9457).
 type SessionExists = ProblemDetails
@@ -2115,6 +2197,9 @@ type SessionsNotDeleted = ProblemDetails
 
 // TenantUnknown What went wrong with a request (RFC 9457).
 type TenantUnknown = ProblemDetails
+
+// TimelineFound Events, oldest first.
+type TimelineFound = EventPage
 
 // UnsupportedMediaType What went wrong with a request (RFC 9457).
 type UnsupportedMediaType = ProblemDetails
@@ -2197,8 +2282,38 @@ type PutV2ComponentParams struct {
 	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
 }
 
+// GetV2ComponentTimelineParams defines parameters for GetV2ComponentTimeline.
+type GetV2ComponentTimelineParams struct {
+	// After Only events of later revisions, as `next` of a former answer says
+	After *EventsAfter `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit At most about this many events; those of one revision stay together
+	Limit *EventsLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
+	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
+}
+
 // GetV2ComponentWhyParams defines parameters for GetV2ComponentWhy.
 type GetV2ComponentWhyParams struct {
+	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
+	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
+}
+
+// GetV2EventsParams defines parameters for GetV2Events.
+type GetV2EventsParams struct {
+	// Session Only what belongs to this session
+	Session *EventsSession `form:"session,omitempty" json:"session,omitempty"`
+
+	// Component Only what concerns these components, as names and ranges with commas
+	Component *EventsComponent `form:"component,omitempty" json:"component,omitempty"`
+
+	// After Only events of later revisions, as `next` of a former answer says
+	After *EventsAfter `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit At most about this many events; those of one revision stay together
+	Limit *EventsLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
 	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
 	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
 }
@@ -2271,6 +2386,18 @@ type GetV2SessionParams struct {
 
 // PatchV2SessionParams defines parameters for PatchV2Session.
 type PatchV2SessionParams struct {
+	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
+	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
+}
+
+// GetV2SessionEventsParams defines parameters for GetV2SessionEvents.
+type GetV2SessionEventsParams struct {
+	// After Only events of later revisions, as `next` of a former answer says
+	After *EventsAfter `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit At most about this many events; those of one revision stay together
+	Limit *EventsLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
 	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
 	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
 }

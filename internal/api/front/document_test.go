@@ -46,6 +46,9 @@ PUT /v2/components/{component_id}  put_v2_component
 PATCH /v2/components/{component_id}  patch_v2_component
 DELETE /v2/components/{component_id}  delete_v2_component
 GET /v2/fleet  get_v2_fleet
+GET /v2/components/{component_id}/timeline  get_v2_component_timeline
+GET /v2/sessions/{session_id}/events  get_v2_session_events
+GET /v2/events  get_v2_events
 GET /v2/components/{component_id}/why  get_v2_component_why
 POST /v2/applystaged  post_v2_apply_staged
 GET /v2/options  get_v2_options
@@ -291,7 +294,7 @@ func TestMaxBody(t *testing.T) {
 func TestTenanted(t *testing.T) {
 	for _, o := range load(t).Operations() {
 		kind, _, _ := strings.Cut(strings.TrimPrefix(o.Path, "/v2/"), "/")
-		want := slices.Contains([]string{"sessiontemplates", "sessiontemplatesvalid", "sessions", "components", "fleet", "applystaged", "sessionplan"}, kind)
+		want := slices.Contains([]string{"sessiontemplates", "sessiontemplatesvalid", "sessions", "components", "fleet", "events", "applystaged", "sessionplan"}, kind)
 		if o.Tenanted() != want {
 			t.Errorf("%s: Tenanted is %t", o.ID, o.Tenanted())
 		}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"bos/internal/app"
+	"bos/internal/bos"
+	"bos/internal/config"
+	"bos/internal/sim"
+)
+
+// page is an answer with events.
+type page struct {
+	Events []bos.Event `json:"events"`
+	Next   *int64      `json:"next"`
+}
+
+func (p *process) events(path string) page {
+	p.t.Helper()
+	var out page
+	if err := json.Unmarshal(p.do(http.MethodGet, path, nil), &out); err != nil {
+		p.t.Fatal(err)
+	}
+	return out
+}
+
+// A boot tells its story in sets: few events, whatever the number of nodes, and
+// each node's own story is in them. It survives a restart, and holds nothing that
+// must not be told.
+func TestEventsOfABoot(t *testing.T) {
+	noLeak(t)
+	const nodes = 200
+	site := newSite(t, sim.Config{Nodes: nodes, Seed: 1})
+	dir := t.TempDir()
+	at := func(c *config.Config) { c.DataDir = dir }
+	first := start(t, app.Options{Site: site}, at)
+	first.discovered(site)
+	first.template(site, "cfg")
+	first.session("boot", "boot")
+	first.complete(site, "boot")
+	var story page
+	until(t, "the last event", func() bool {
+		story = first.events("/sessions/boot/events")
+		return slices.ContainsFunc(story.Events, func(e bos.Event) bool { return e.Type == bos.EventSessionComplete })
+	})
+	touched := map[bos.EventType]int{}
+	for _, e := range story.Events {
+		touched[e.Type] += e.Count
+		if e.Session != "boot" || e.Revision == 0 || e.Time.IsZero() || e.Text == "" {
+			t.Errorf("%+v", e)
+		}
+	}
+	for typ, want := range map[bos.EventType]int{
+		bos.EventSetUp: nodes, bos.EventSucceeded: nodes, bos.EventReported: nodes, bos.EventSessionComplete: 0, bos.EventFailed: 0,
+	} {
+		if touched[typ] != want {
+			t.Errorf("%s of %d nodes, want %d", typ, touched[typ], want)
+		}
+	}
+	// On to power-on and to CFS.
+	if touched[bos.EventAction] < nodes {
+		t.Errorf("commands for %d nodes", touched[bos.EventAction])
+	}
+	if len(story.Events) > nodes/2 {
+		t.Errorf("%d events of a boot of %d nodes", len(story.Events), nodes)
+	}
+
+	id := site.Nodes()[7]
+	timeline := first.events("/components/" + id + "/timeline")
+	var types []bos.EventType
+	for _, e := range timeline.Events {
+		types = append(types, e.Type)
+	}
+	for _, typ := range []bos.EventType{bos.EventSetUp, bos.EventPhase, bos.EventAction, bos.EventReported, bos.EventSucceeded} {
+		if !slices.Contains(types, typ) {
+			t.Errorf("the timeline of %s has no %s: %v", id, typ, types)
+		}
+	}
+	everything, _ := json.Marshal(first.events("/events?limit=10000"))
+	rec := first.View().Record(id)
+	secrets := []string{rec.Component.DesiredState.Value().BSSToken.Value()}
+	for _, word := range strings.Fields(rec.Component.DesiredArtifacts().KernelParameters.Value()) {
+		secrets = append(secrets, word)
+	}
+	if len(secrets) < 3 {
+		t.Fatalf("there is nothing to look for: %q", secrets)
+	}
+	for _, secret := range secrets {
+		if strings.Contains(string(everything), secret) {
+			t.Errorf("events tell %q", secret)
+		}
+	}
+	why := string(first.do(http.MethodGet, "/components/"+id+"/why", nil))
+	if !strings.Contains(why, `"turn":"nobody"`) || !strings.Contains(why, "reported what it shall run") {
+		t.Errorf("why: %s", why)
+	}
+	first.stop()
+
+	second := start(t, app.Options{Site: site}, func(c *config.Config) {
+		at(c)
+		c.EventsMaxBytes = 1 << 20
+	})
+	again := second.events("/sessions/boot/events")
+	if a, b := fmt.Sprint(story.Events), fmt.Sprint(again.Events); a != b {
+		t.Errorf("after a restart the story is another one:\n%s\n%s", a, b)
+	}
+}
+
+// A node that never reports is found: why says so, and whose turn it is.
+func TestWhyOfASilentNode(t *testing.T) {
+	noLeak(t)
+	site := newSite(t, sim.Config{Nodes: 2, Seed: 1})
+	p := start(t, app.Options{Site: site}, func(c *config.Config) { c.DataDir = t.TempDir() })
+	p.discovered(site)
+	p.template(site, "")
+	silent := site.Nodes()[0]
+	if err := site.Inject(silent, sim.Fault{Kind: sim.FaultNeverReports}); err != nil {
+		t.Fatal(err)
+	}
+	p.session("boot", "boot")
+	until(t, "the other node runs", func() bool {
+		rec := p.View().Record(site.Nodes()[1])
+		return rec.Component.StatusNow() == bos.StatusStable && !rec.Component.Enabled.Value() && rec.Component.Session.Value() == "boot"
+	})
+	var why bos.Why
+	until(t, "an explanation", func() bool {
+		if err := json.Unmarshal(p.do(http.MethodGet, "/components/"+silent+"/why", nil), &why); err != nil {
+			t.Fatal(err)
+		}
+		return why.Turn == bos.TurnNode
+	})
+	if !strings.Contains(why.Summary, "BSS has its boot script") || why.Next == nil || len(why.Unstick) < 3 {
+		t.Errorf("%+v", why)
+	}
+	for _, service := range []string{"pcs", "bss", "node"} {
+		if !slices.ContainsFunc(why.Said, func(s bos.Said) bool { return s.Service == service }) {
+			t.Errorf("nothing is said by %s: %+v", service, why.Said)
+		}
+	}
+}
