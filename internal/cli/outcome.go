@@ -163,6 +163,10 @@ func (o *outcome) state() (string, style) {
 	return o.Status, plain
 }
 
+// outcomeLines bounds how many lines the names of nodes get in an outcome. As
+// JSON it has all of them.
+const outcomeLines = 6
+
 // outcomeView shows where the nodes of a session are.
 func outcomeView(s *screen, raw json.RawMessage) error {
 	one, err := client.Decode[outcome](raw)
@@ -205,7 +209,7 @@ func outcomeView(s *screen, raw json.RawMessage) error {
 // more shows what stands under the counts.
 func (o *outcome) more(s *screen) error {
 	t := table{columns: []column{
-		{title: "FAILED", right: true}, {title: "NODES", min: 20, wrap: true}, {title: "ERROR", below: true},
+		{title: "FAILED", right: true}, {title: "NODES", min: 20, wrap: true, most: outcomeLines}, {title: "ERROR", below: true},
 	}}
 	for _, one := range o.Failures {
 		t.row(cell{text: strconv.Itoa(one.Count)}, cell{text: one.Nodes}, cell{one.Error, bad})
@@ -220,7 +224,7 @@ func (o *outcome) more(s *screen) error {
 	if err := t.after(s); err != nil {
 		return err
 	}
-	t = table{columns: []column{{title: "TAKEN OVER BY"}, {title: "COUNT", right: true}, {title: "NODES", min: 20, wrap: true}}}
+	t = table{columns: []column{{title: "TAKEN OVER BY"}, {title: "COUNT", right: true}, {title: "NODES", min: 20, wrap: true, most: outcomeLines}}}
 	for _, one := range o.TakenOver {
 		t.row(cell{text: one.Session}, cell{text: strconv.Itoa(one.Count)}, cell{text: one.Nodes})
 	}

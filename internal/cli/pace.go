@@ -25,6 +25,9 @@ type pace struct {
 	samples []sample
 }
 
+// leastRest is how long no node gets through until that is worth a word.
+const leastRest = 15 * time.Second
+
 // sample is how many nodes were through at a time.
 type sample struct {
 	at   time.Time
@@ -89,6 +92,19 @@ func (p *pace) rate(now time.Time) float64 {
 	return 0
 }
 
+// rest returns how long no node has got through, if some have; 0 if that is
+// nothing to speak of.
+func (p *pace) rest(now time.Time) time.Duration {
+	n := len(p.samples)
+	if n == 0 || p.samples[n-1].done == 0 {
+		return 0
+	}
+	if d := now.Sub(p.samples[n-1].at); d >= leastRest {
+		return d
+	}
+	return 0
+}
+
 // left returns how long so many nodes more will take at this pace. It is false
 // while that can't be told.
 func (p *pace) left(now time.Time, nodes int) (time.Duration, bool) {
@@ -100,6 +116,10 @@ func (p *pace) left(now time.Time, nodes int) (time.Duration, bool) {
 		return 0, false
 	}
 	seconds := float64(nodes) / rate
+	if p.rest(now).Seconds() > seconds {
+		// Those that are left are not like those before.
+		return 0, false
+	}
 	const most = 100 * 24 * 3600
 	return time.Duration(min(seconds, most) * float64(time.Second)), true
 }

@@ -31,6 +31,7 @@ func TestPace(t *testing.T) {
 		{"a long session keeps its pace", many, 1100, 100, "20s"},
 		{"all are through", []seen{{0, 0}, {1, 10}}, 2, 0, "0s"},
 		{"it began anew", []seen{{0, 50}, {10, 0}}, 20, 10, ""},
+		{"the last ones are stuck", []seen{{0, 0}, {300, 10}, {310, 110}}, 326, 10, ""},
 		{"very slow", []seen{{0, 0}, {300, 1}, {400, 2}}, 400, 1000000, "100d0h"},
 	}
 	for _, test := range tests {

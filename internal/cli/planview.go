@@ -79,6 +79,10 @@ func thousands(n int) string {
 	return b.String()
 }
 
+// planLines bounds how many lines the names of nodes get in a plan: of many
+// nodes their number says more. As JSON a plan has all of them.
+const planLines = 3
+
 // planView shows which nodes a session would have, and what it would do.
 func planView(s *screen, raw json.RawMessage) error {
 	one, err := client.Decode[plan](raw)
@@ -99,7 +103,7 @@ func planView(s *screen, raw json.RawMessage) error {
 		return err
 	}
 	t := table{columns: []column{
-		{title: "WOULD", min: 10}, {title: "COUNT", right: true}, {title: "NODES", min: 20, wrap: true}, {title: "WHY", below: true},
+		{title: "WOULD", min: 10}, {title: "COUNT", right: true}, {title: "NODES", min: 20, wrap: true, most: planLines}, {title: "WHY", below: true},
 	}}
 	for _, part := range one.Included {
 		st := busy
@@ -112,7 +116,7 @@ func planView(s *screen, raw json.RawMessage) error {
 		return err
 	}
 	t = table{columns: []column{
-		{title: "LEFT OUT", min: 10}, {title: "COUNT", right: true}, {title: "NODES", min: 20, wrap: true}, {title: "WHY", below: true},
+		{title: "LEFT OUT", min: 10}, {title: "COUNT", right: true}, {title: "NODES", min: 20, wrap: true, most: planLines}, {title: "WHY", below: true},
 	}}
 	for _, part := range one.Excluded {
 		t.row(cell{phaseName(part.Reason), held}, cell{text: strconv.Itoa(part.Count)}, cell{text: part.Nodes}, cell{text: part.Why})
@@ -121,7 +125,7 @@ func planView(s *screen, raw json.RawMessage) error {
 		return err
 	}
 	t = table{columns: []column{
-		{title: "TAKEN OVER FROM", min: 15}, {title: "COUNT", right: true}, {title: "NODES", min: 20, wrap: true},
+		{title: "TAKEN OVER FROM", min: 15}, {title: "COUNT", right: true}, {title: "NODES", min: 20, wrap: true, most: planLines},
 	}}
 	for _, part := range one.TakenOver {
 		t.row(cell{part.Session, bad}, cell{text: strconv.Itoa(part.Count)}, cell{text: part.Nodes})

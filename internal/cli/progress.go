@@ -170,6 +170,9 @@ func (p *progress) left(now time.Time) string {
 	if left, ok := p.pace.left(now, p.Counts.Total-p.done()); ok && p.Counts.Total > 0 {
 		return "about " + roughly(left) + " left"
 	}
+	if rest := p.pace.rest(now); rest > 0 {
+		return "none done for " + roughly(rest)
+	}
 	return ""
 }
 

@@ -53,6 +53,8 @@ type column struct {
 	optional bool
 	// wrap breaks texts at commas instead of cutting them.
 	wrap bool
+	// most is how many lines a wrapped text may have; 0 is as many as it needs.
+	most int
 	// below puts texts on a line of their own under the row when the table is
 	// too wide. Only the last column may be so.
 	below bool
@@ -221,7 +223,7 @@ func (t *table) line(b *strings.Builder, s *screen, widths []int, row []cell) {
 	for i, c := range row {
 		text := shown(c, i == len(row)-1)
 		if t.columns[i].wrap {
-			parts[i] = wrap(text, widths[i])
+			parts[i] = atMost(wrap(text, widths[i]), t.columns[i].most, widths[i])
 		} else {
 			parts[i] = []string{displaywidth.TruncateString(text, widths[i], ellipsis)}
 		}
@@ -267,12 +269,16 @@ func (s *screen) paint(text string, st style) string {
 	return "\x1b[" + string(st) + "m" + text + "\x1b[0m"
 }
 
-// wrap breaks a text into lines of a width: after commas, and elsewhere if it
-// must be.
+// wrap breaks a text into lines of a width: after commas that are not within a
+// range, and elsewhere if it must be.
 func wrap(text string, width int) []string {
 	var lines []string
 	line := ""
-	for part := range strings.SplitAfterSeq(text, ",") {
+	parts := splitList(text)
+	for i, part := range parts {
+		if i < len(parts)-1 {
+			part += ","
+		}
 		if line != "" && displaywidth.String(line+part) > width {
 			lines = append(lines, line)
 			line = ""
@@ -288,6 +294,35 @@ func wrap(text string, width int) []string {
 		}
 	}
 	return append(lines, line)
+}
+
+// prose breaks a sentence into lines of a width between its words; 0 leaves it
+// on one. The first line begins with something, and the others with something
+// as wide.
+func prose(text string, width int, first, next string) string {
+	var b strings.Builder
+	line := first
+	for i, word := range strings.Fields(clean(text)) {
+		switch {
+		case i == 0:
+			line += word
+		case width > 0 && displaywidth.String(line)+1+displaywidth.String(word) > width:
+			b.WriteString(line + "\n")
+			line = next + word
+		default:
+			line += " " + word
+		}
+	}
+	return b.String() + line + "\n"
+}
+
+// atMost leaves out the lines that are too many, and shows that they were.
+func atMost(lines []string, most, width int) []string {
+	if most == 0 || len(lines) <= most {
+		return lines
+	}
+	last := displaywidth.TruncateString(lines[most-1], max(width-len(ellipsis), 0), "")
+	return append(lines[:most-1:most-1], last+ellipsis)
 }
 
 // clean makes a text one line of characters that can be shown: what comes from

@@ -236,11 +236,15 @@ func (a *app) nothingPlanned(p *plan) error {
 	return &exitStatus{exitNone}
 }
 
+// toldNodes is how much is said of the names of nodes before a question, in
+// columns.
+const toldNodes = 200
+
 // tellPlan says, before a question, what the answer decides.
 func (a *app) tellPlan(p *plan) error {
 	s := a.screen()
 	s.out = a.sys.Stderr
-	if err := s.say("nodes", p.Nodes); err != nil {
+	if err := s.say("nodes", truncate(p.Nodes, toldNodes)); err != nil {
 		return err
 	}
 	for _, part := range p.Included {

@@ -116,7 +116,7 @@ func whyView(ctx context.Context, server *client.Client, s *screen, raw json.Raw
 	if err := f.write(s); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(s.out, "\n%s\n", clean(one.Summary)); err != nil {
+	if _, err := fmt.Fprintf(s.out, "\n%s", prose(one.Summary, s.width, "", "")); err != nil {
 		return err
 	}
 	t := table{columns: []column{{title: "WHO"}, {title: "SAID"}, {title: "WHAT", below: true}}}
@@ -130,12 +130,14 @@ func whyView(ctx context.Context, server *client.Client, s *screen, raw json.Raw
 	if err := t.after(s); err != nil {
 		return err
 	}
-	t = table{columns: []column{{title: "WHAT WOULD UNSTICK IT"}}}
-	for _, text := range one.Unstick {
-		t.row(cell{text, held})
-	}
-	if err := t.after(s); err != nil {
-		return err
+	if len(one.Unstick) > 0 {
+		text := "\n" + s.paint("WHAT WOULD UNSTICK IT", header) + "\n"
+		for _, way := range one.Unstick {
+			text += prose(way, s.width, "- ", "  ")
+		}
+		if _, err := io.WriteString(s.out, text); err != nil {
+			return err
+		}
 	}
 	var last ring
 	if err := pages(ctx, server, "", one.ID, 0, last.add(timelineShown)); err != nil {

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bos/internal/demo"
+)
+
+// realTemplate is a template for the nodes of the simulated site of seed 1.
+const realTemplate = `
+cfs: {configuration: compute-1}
+boot_sets:
+  compute:
+    path: s3://boot-images/57c80a32-2cab-5b08-9d07-e0aca0bfdff9/manifest.json
+    type: s3
+    rootfs_provider: sbps
+    node_roles_groups: [Compute]
+`
+
+// TestRealServer plans, boots, watches and explains with the real service and a
+// simulated site.
+func TestRealServer(t *testing.T) {
+	d, err := demo.Start(t.Context(), demo.Config{Nodes: 8, Seed: 1, TimeScale: 0.001})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	file := filepath.Join(t.TempDir(), "t.yaml")
+	if err := os.WriteFile(file, []byte(realTemplate), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{
+		"BOS_URL": d.URL(), "BOS_FORMAT": "table", "OPERATION": "reboot", "TEMPLATE_NAME": "compute", "RUN": "run-1",
+	}
+	for _, step := range []struct {
+		args string
+		exit int
+		want string
+	}{
+		{"sessiontemplates create compute --file " + file, exitOK, "compute-1"},
+		{"plan boot compute", exitOK, "8 nodes in 1 rack"},
+		{"boot compute --confirm-above 4", exitUsage, "Boot 8 nodes in 1 rack with the template compute?"},
+		{"boot compute --limit nobody", exitNone, "the session would have no nodes"},
+		{"boot compute --name s1 --wait", exitOK, "8 of 8 nodes done (8 succeeded)"},
+		{"watch s1", exitOK, "8 of 8 nodes done (8 succeeded)"},
+		{"sessions outcome s1", exitOK, "succeeded      8     100%"},
+		{"sessions outcome s2", exitProblem, "Session 's2' does not exist"},
+		{"why x1000c0s0b0n0", exitOK, "Turn"},
+		{"why nowhere", exitProblem, "does not exist"},
+		{"job", exitOK, "run-1: succeeded: 8 of 8 nodes done"},
+		{"job", exitOK, "was made by an earlier try of this run"},
+	} {
+		status, stdout, stderr := runBOS(t, env, strings.Fields(step.args)...)
+		if status != step.exit || !strings.Contains(stdout+stderr, step.want) {
+			t.Errorf("bos %s: exit status %d\n%s%s", step.args, status, stdout, stderr)
+		}
+	}
+}
