@@ -131,6 +131,11 @@ func (p *program) runSite(ctx context.Context, cfg *config.Config, log *slog.Log
 	if err != nil {
 		return usage(err)
 	}
+	reporting, err := reportClient(cfg)
+	if err != nil {
+		return usage(err)
+	}
+	defer reporting.CloseIdleConnections()
 	site := sim.New(sim.Config{
 		Nodes: cfg.Nodes, Seed: cfg.Seed, TimeScale: cfg.TimeScale, Faults: cfg.Faults, Logger: log, Listen: host, BasePort: port,
 	})
@@ -138,7 +143,7 @@ func (p *program) runSite(ctx context.Context, cfg *config.Config, log *slog.Log
 		return fmt.Errorf("start the simulated site: %w", err)
 	}
 	defer site.Close()
-	site.SetBOS(cfg.ReportURL, nil)
+	site.SetBOS(cfg.ReportURL, reporting)
 	control := 0
 	if port != 0 {
 		control = port + len(sim.Services())

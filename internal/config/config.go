@@ -41,6 +41,14 @@ const (
 // DemoTimeScale is how much faster than real hardware a demonstration's is.
 const DemoTimeScale = 0.01
 
+// Credentials are what a client shows, and whom it trusts; each may be "".
+type Credentials struct {
+	// TokenFile holds a bearer token; it is read at each request.
+	TokenFile string
+	// CAFile, CertFile and KeyFile are PEM files.
+	CAFile, CertFile, KeyFile string
+}
+
 // Config is the configuration of one command. It must not be copied once it is
 // bound to flags.
 type Config struct {
@@ -132,6 +140,8 @@ type Config struct {
 	// ReportURL is where that site's nodes report: BOS with its prefix, without
 	// /v2.
 	ReportURL string
+	// Report is what those nodes show where BOS asks who they are.
+	Report Credentials
 	// Nodes is the number of compute nodes of a site that a command simulates
 	// in any case.
 	Nodes int
