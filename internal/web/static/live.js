@@ -66,10 +66,13 @@
     const look = () => {
       if (document.hidden) { close(); poll(false); return; }
       open();
+      changed();
     };
     document.addEventListener('visibilitychange', look);
     addEventListener('pagehide', close);
-    look();
+    // A page that comes back from the browser's memory shows what was.
+    addEventListener('pageshow', (e) => { if (e.persisted) look(); });
+    open();
   }
 
   // What changed is said now and then, and at once when it is over.
