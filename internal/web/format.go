@@ -18,7 +18,7 @@ func (s *site) functions() template.FuncMap {
 	return template.FuncMap{
 		"asset": s.assetPath, "segment": url.PathEscape, "number": number, "percent": percent, "when": when, "ago": ago,
 		"lasted": lasted, "plural": plural, "label": label, "glyph": glyph, "sessionPath": sessionPath, "templatePath": templatePath,
-		"capital": capital, "add": func(a, b int) int { return a + b },
+		"capital": capital, "clip": clip, "add": func(a, b int) int { return a + b },
 		"rowsOf": rowsOf, "nodesAt": nodesAt, "operations": operations,
 	}
 }
@@ -120,6 +120,21 @@ func plural(n int, one, many string) string {
 
 // label writes a name of the API for people.
 func label(name string) string { return strings.ReplaceAll(name, "_", " ") }
+
+// mostRange bounds how much of a range is shown in a line, in bytes.
+const mostRange = 160
+
+// clip shortens a range of nodes at one of its commas.
+func clip(text string) string {
+	if len(text) <= mostRange {
+		return text
+	}
+	cut := text[:mostRange]
+	if at := strings.LastIndexByte(cut, ','); at > 0 {
+		cut = cut[:at]
+	}
+	return strings.ToValidUTF8(cut, "") + ",…"
+}
 
 func capital(text string) string {
 	if text == "" {

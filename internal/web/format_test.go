@@ -3,8 +3,10 @@
 package web
 
 import (
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 func TestTimes(t *testing.T) {
@@ -66,5 +68,15 @@ func TestSummarise(t *testing.T) {
 	}
 	if len(o.Counts) != 5 || o.Counts[0] != (statusCount{"failed", 1}) || o.Counts[4] != (statusCount{"other", 1}) {
 		t.Errorf("%+v", o.Counts)
+	}
+}
+
+func TestClip(t *testing.T) {
+	long := strings.Repeat("x1000c0s0b0n0,", 20) + "x1"
+	if got := clip(long); len(got) > mostRange+4 || !strings.HasSuffix(got, "n0,…") || clip("x1,x2") != "x1,x2" {
+		t.Error(got)
+	}
+	if got := clip(strings.Repeat("é", 200)); !utf8.ValidString(got) {
+		t.Error(got)
 	}
 }

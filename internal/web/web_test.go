@@ -55,6 +55,14 @@ func TestSessionFromTheForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	order := url.Values{"operation": {"boot"}, "limit": {nodes[0] + "," + nodes[1]}, "name": {"first"}}
+	plan := s.do("POST", "/ui/templates/compute/plan", order).wants(200,
+		"Plan: boot 2 nodes", "Boot 2 nodes in 1 cabinet", "power on", "not in limit", `name="name" value="first"`).lacks("sesame")
+	s.do("POST", "/ui/templates/compute/plan", url.Values{"operation": {"shutdown"}, "stage": {"yes"}}).wants(200,
+		"Stage the shutdown of 8 nodes", `name="name" value="shutdown-`, `name="stage" value="yes"`)
+	s.do("POST", "/ui/templates/compute/plan", url.Values{"operation": {"boot"}, "limit": {"!" + strings.Join(nodes, ",!")}}).wants(200, "disabled", "No node is in it")
+	if s.do("POST", "/ui/templates/compute/plan", order); strings.Contains(s.api("GET", "/v2/sessions", nil).body, "first") || plan.StatusCode != 200 {
+		t.Error("a plan made a session")
+	}
 	s.do("POST", "/ui/templates/compute/sessions", order).leads(303, "./../../sessions/first")
 	// Who sends the same form twice makes one session; another one of that name is refused.
 	s.do("POST", "/ui/templates/compute/sessions", order).leads(303, "./../../sessions/first")
@@ -66,9 +74,11 @@ func TestSessionFromTheForm(t *testing.T) {
 	s.do("POST", "/ui/templates/none/sessions", order).wants(404, "does not exist")
 	s.get("/ui/sessions").wants(200, `href="./sessions/first"`)
 	s.until("one node booted", func() bool {
-		return strings.Contains(s.api("GET", "/v2/components/"+nodes[1], nil).body, `"enabled":false`)
+		return strings.Contains(s.get("/ui/sessions/first?part=progress").body, "1 of 2")
 	})
-	s.get("/ui/sessions/first?part=progress").wants(200, "data-announce=").lacks("<html")
+	s.get("/ui/sessions/first?part=progress").wants(200, "data-announce=", "1 of 2", "Slowest", `href="./../nodes/`+nodes[0]+`"`).lacks("<html")
+	s.get("/ui/nodes/"+nodes[0]).wants(200, "Whose turn", "What would unstick it", `href="./../sessions/first"`)
+	s.get("/ui/sessions?part=active").wants(200, "first", `<progress max="2" value="1"`, "1 of 2").lacks("<html", "over")
 	s.get("/ui/sessions/none").wants(404, "Session &#39;none&#39; does not exist")
 	s.get("/ui/sessions?age=2d").wants(400)
 }

@@ -17,6 +17,7 @@
   const sizes = [24, 20, 16, 12, 10, 8, 7, 6, 5, 4, 3];
   const perLine = 16; // slots of a chassis side by side
   const manyNodes = 20000, seldom = 2000; // of so many nodes, ask at most so often (ms)
+  const soon = 1000; // when to ask again if the service could not answer (ms)
   const label = (status) => status.replaceAll('_', ' ');
   const count = (n) => n.toLocaleString('en').replaceAll(',', '\u202f');
   const plural = (n, one, many) => (n === 1 ? '1 ' + one : count(n) + ' ' + many);
@@ -64,12 +65,15 @@
     const out = sorted(cabinets).map((name) => ({
       name: 'x' + name,
       chassis: sorted(cabinets.get(name)).map((c) => {
+        // A node is in the same row as those of the same place in other slots.
         const slots = cabinets.get(name).get(c);
-        return { name: 'c' + c, slots: sorted(slots).map((s) => slots.get(s).sort((a, b) => a[0] - b[0]).map((n) => n[1])) };
+        const places = [...new Set([...slots.values()].flatMap((slot) => slot.map((n) => n[0])))].sort((a, b) => a - b);
+        const row = new Map(places.map((at, i) => [at, i]));
+        return { name: 'c' + c, slots: sorted(slots).map((s) => slots.get(s).sort((a, b) => a[0] - b[0]).map(([at, i]) => [i, row.get(at)])) };
       }),
     }));
-    if (others.length) out.push({ name: 'other names', chassis: [{ name: '', slots: others.map((i) => [i]) }] });
-    for (const cabinet of out) cabinet.nodes = cabinet.chassis.flatMap((c) => c.slots.flat());
+    if (others.length) out.push({ name: 'other names', chassis: [{ name: '', slots: others.map((i) => [[i, 0]]) }] });
+    for (const cabinet of out) cabinet.nodes = cabinet.chassis.flatMap((c) => c.slots.flat().map(([i]) => i));
     return out;
   };
 
@@ -92,8 +96,11 @@
           const line = chassis.slots.slice(from, from + columns);
           let tall = 0;
           line.forEach((slot, column) => {
-            slot.forEach((node, row) => { xs[node] = x + side + column * pitch; ys[node] = at + row * pitch; });
-            tall = Math.max(tall, slot.length);
+            for (const [node, row] of slot) {
+              xs[node] = x + side + column * pitch;
+              ys[node] = at + row * pitch;
+              tall = Math.max(tall, row + 1);
+            }
           });
           at += tall * pitch;
         }
@@ -102,7 +109,7 @@
       deep = Math.max(deep, at - y);
       x += wide + gapX;
     }
-    return { cell, pitch, xs, ys, labels, height: Math.ceil(y + deep) };
+    return { cell, pitch, xs, ys, labels, height: Math.max(1, Math.ceil(y + deep)) };
   };
 
   class NodeMap {
@@ -150,7 +157,11 @@
         const answer = await fetch(url, { headers: { Accept: 'application/json' } });
         if (answer.status === 401) location.reload();
         if (answer.ok) this.take(await answer.json());
-      } catch { /* the next change tries again */ }
+        else setTimeout(() => this.refresh(), soon);
+      } catch (fault) {
+        // An answer that got lost is asked for again at the next change.
+        if (!(fault instanceof TypeError)) console.error(fault);
+      }
       if (this.ids.length > manyNodes) await new Promise((done) => setTimeout(done, seldom));
       this.asking = false;
       if (this.again) { this.again = false; this.refresh(); }
