@@ -219,6 +219,9 @@ func (s *server) handlers() map[string]handler {
 		"save_v2_session_status": s.saveStatus,
 		"get_v2_session_outcome": s.getOutcome,
 		"post_v2_session_plan":   s.planSession,
+		"cancel_v2_session":      s.cancelSession,
+		"pause_v2_session":       s.pauseSession,
+		"resume_v2_session":      s.resumeSession,
 
 		"get_v2_components":    s.listComponents,
 		"put_v2_components":    s.putComponents,

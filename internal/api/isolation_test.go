@@ -50,7 +50,7 @@ func drawStep(t *rapid.T, tenant string) step {
 	}
 	kinds := []string{
 		"read", "read", "read", "list", "list", "put template", "patch template", "delete template", "create", "patch session", "save status", "delete session",
-		"delete sessions", "put node", "patch node", "delete node", "put nodes", "patch nodes", "patch ids", "apply",
+		"steer session", "delete sessions", "put node", "patch node", "delete node", "put nodes", "patch nodes", "patch ids", "apply",
 	}
 	if tenant != "" {
 		kinds = append(kinds, "patch session's nodes")
@@ -76,6 +76,8 @@ func drawStep(t *rapid.T, tenant string) step {
 		return set("POST", "/v2/sessions/"+name()+"/status", "")
 	case "delete session":
 		return set("DELETE", "/v2/sessions/"+name(), "")
+	case "steer session":
+		return set("POST", "/v2/sessions/"+name()+"/"+pick("how", "cancel", "pause", "resume"), "")
 	case "delete sessions":
 		return set("DELETE", "/v2/sessions"+pick("query", "", "?status=pending", "?status=complete&min_age=0"), "")
 	case "put node":

@@ -85,6 +85,12 @@ func (s *server) removeSession(ctx context.Context, key bos.SessionKey, meant fu
 			// What can't be read is shown to nobody: it does not exist.
 			return 0, noSession(key)
 		}
+		if rec.Stopped() {
+			// Its nodes go on, with all their time.
+			if err := s.steerer().Release(ctx, rec); err != nil {
+				return 0, err
+			}
+		}
 		ops, err := s.dropPlan(ctx, rec.Sealed.UID)
 		if err != nil {
 			return 0, err

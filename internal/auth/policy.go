@@ -82,7 +82,8 @@ func rightsFor(operation string) (r rights, known bool) {
 	case "post_v2_session", "post_v2_apply_staged", "get_v2_session", "get_v2_session_status",
 		"get_v2_session_outcome", "get_v2_session_events", "post_v2_session_plan":
 		return rights{wlm: always, tenantAdmin: ownTenant}, true
-	case "get_v2_sessions", "get_v2_sessiontemplates", "get_v2_sessiontemplate", "get_v2_components", "get_v2_component",
+	case "cancel_v2_session", "pause_v2_session", "resume_v2_session",
+		"get_v2_sessions", "get_v2_sessiontemplates", "get_v2_sessiontemplate", "get_v2_components", "get_v2_component",
 		"get_v2_component_why", "get_v2_component_timeline", "get_v2_events", "get_v2_fleet":
 		return rights{tenantAdmin: ownTenant}, true
 	case "patch_v2_component":

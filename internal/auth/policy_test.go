@@ -65,6 +65,7 @@ func allowed() map[string][]string {
 		"get_v2_session": {wlm, tenantAdmin}, "patch_v2_session": adminOnly, "delete_v2_session": adminOnly,
 		"get_v2_session_status": {wlm, tenantAdmin}, "save_v2_session_status": adminOnly,
 		"get_v2_session_outcome": {wlm, tenantAdmin}, "post_v2_session_plan": {wlm, tenantAdmin},
+		"cancel_v2_session": {tenantAdmin}, "pause_v2_session": {tenantAdmin}, "resume_v2_session": {tenantAdmin},
 
 		"get_v2_sessiontemplates": {tenantAdmin}, "get_v2_sessiontemplate": {tenantAdmin},
 		"put_v2_sessiontemplate": adminOnly, "patch_v2_sessiontemplate": adminOnly, "delete_v2_sessiontemplate": adminOnly,

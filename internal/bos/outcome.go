@@ -383,6 +383,7 @@ func OutcomeOf(s *SessionRecord, r Result) Outcome {
 	o := Outcome{
 		Session: s.Session.Name, Tenant: s.Session.Tenant, Operation: s.Session.Operation,
 		TemplateName: s.Session.TemplateName, Status: s.Session.Status.Status,
+		Paused:    s.Sealed.Paused && s.Stopped(),
 		StartTime: s.Session.Status.StartTime, EndTime: s.Session.Status.EndTime, Error: s.Session.Status.Error,
 		Result: r,
 	}
@@ -391,6 +392,8 @@ func OutcomeOf(s *SessionRecord, r Result) Outcome {
 	}
 	verdict := VerdictPartial
 	switch {
+	case s.Sealed.Cancelled:
+		verdict = VerdictCancelled
 	case r.Counts.Succeeded == 0:
 		verdict = VerdictFailed
 	case r.Counts.Succeeded == r.Counts.Total:

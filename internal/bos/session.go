@@ -151,6 +151,18 @@ type SessionSealed struct {
 	// Edited says that a client wrote components; then the document counts, not
 	// the chunks.
 	Edited bool `json:"edited,omitempty"`
+	// Paused says that nothing is done for its nodes until it is resumed,
+	// Cancelled that nothing is any more: it completes as soon as its nodes were
+	// told. StoppedAt is when that was asked for.
+	Paused    bool    `json:"paused,omitempty"`
+	Cancelled bool    `json:"cancelled,omitempty"`
+	StoppedAt Instant `json:"stopped_at,omitempty"`
+}
+
+// Stopped reports whether nobody may act for a session: it is paused, or being
+// cancelled. Once it is complete, its nodes are nobody's business.
+func (r *SessionRecord) Stopped() bool {
+	return r.Session.Status.Status != SessionComplete && (r.Sealed.Paused || r.Sealed.Cancelled)
 }
 
 // SetupState is how far the set-up of a session is. Clients see pending until
@@ -274,6 +286,10 @@ func (r SessionRecord) Patch(p SessionPatch, uid string) (SessionRecord, error) 
 	if v, ok := p.Status.Status.Get(); ok {
 		if v == SessionPending && status.Status != SessionPending {
 			r.Sealed = SessionSealed{UID: uid}
+		}
+		if v != SessionComplete && status.Status == SessionComplete {
+			// A client that has it go on means it.
+			r.Sealed.Paused, r.Sealed.Cancelled = false, false
 		}
 		status.Status = v
 	}

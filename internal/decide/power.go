@@ -40,6 +40,8 @@ type PowerNode struct {
 	Open bool
 	// Reserved says that the node is locked or reserved in HSM at this moment.
 	Reserved bool
+	// Stopped says that its session is paused or cancelled: it is nobody's turn.
+	Stopped bool
 }
 
 // Candidates returns the components whose turn it would be if the services said
@@ -225,7 +227,7 @@ func (in *PowerInput) pick(
 	for i := range in.Nodes {
 		n := &in.Nodes[i]
 		rec, id := n.Record, n.Record.Component.ID
-		if !rec.Component.Enabled.Value() || !turn(action, rec.Component.StatusNow()) {
+		if n.Stopped || !rec.Component.Enabled.Value() || !turn(action, rec.Component.StatusNow()) {
 			continue
 		}
 		// Not only the first command must wait: giving up would end a node that

@@ -3,6 +3,8 @@
 package decide
 
 import (
+	"time"
+
 	"bos/internal/bos"
 )
 
@@ -14,7 +16,7 @@ func Configuration(nodes []StatusNode, batchSize int) (groups []ConfigGroup, loo
 	byKey := map[key]*ConfigGroup{}
 	for _, n := range nodes {
 		c := &n.Record.Component
-		if !c.Enabled.Value() || c.StatusNow() != bos.StatusConfiguring {
+		if n.Stopped || !c.Enabled.Value() || c.StatusNow() != bos.StatusConfiguring {
 			continue
 		}
 		if !n.Config.Seen || n.Config.Since < n.Record.Revision {
@@ -54,13 +56,29 @@ func Discovery(inHSM []string, known func(id string) bool) []string {
 	return fresh
 }
 
+// cancelPatience is how long whoever asked for a cancellation has to carry it
+// out.
+const cancelPatience = 10 * time.Second
+
+// Abandoned returns the sessions among some that are being cancelled and have
+// been for so long that whoever does it must have died.
+func Abandoned(now bos.Instant, sessions []*bos.SessionRecord) []*bos.SessionRecord {
+	var out []*bos.SessionRecord
+	for _, s := range sessions {
+		if s.Sealed.Cancelled && s.Stopped() && s.Sealed.StoppedAt.Add(cancelPatience) <= now {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // SessionCompletion returns the running sessions that have nothing left to do:
 // no enabled component of their own, and none that waits for their staged
-// state.
+// state. One that is being cancelled is completed by that.
 func SessionCompletion(running []*bos.SessionRecord, busy func(bos.SessionKey) bool) []*bos.SessionRecord {
 	var done []*bos.SessionRecord
 	for _, s := range running {
-		if s.Session.Status.Status == bos.SessionRunning && !busy(s.Session.Key()) {
+		if s.Session.Status.Status == bos.SessionRunning && !s.Sealed.Cancelled && !busy(s.Session.Key()) {
 			done = append(done, s)
 		}
 	}

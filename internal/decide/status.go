@@ -28,6 +28,9 @@ type StatusNode struct {
 	Config Config
 	// Open says that the transition of its last power command is not completed.
 	Open bool
+	// Stopped says that its session is paused or cancelled: it is looked at, but
+	// no time runs out for it, and nobody is waited for.
+	Stopped bool
 }
 
 // StatusResult is what is to be done with one component now, and when to look
@@ -111,7 +114,8 @@ func (in *StatusInput) decide(n *StatusNode) StatusResult {
 	}
 	away, isAway := in.Away[v.awaits]
 	isAway = isAway && waitsForLook(&n.Record.Component)
-	result := StatusResult{ID: n.Record.Component.ID, Outcome: v.changes(n.Record, isAway)}
+	isAway = isAway && !n.Stopped
+	result := StatusResult{ID: n.Record.Component.ID, Outcome: v.changes(n, isAway)}
 	if !v.disable {
 		result.Due = v.due
 	}
@@ -131,7 +135,7 @@ func (in *StatusInput) look(n *StatusNode, look Look) StatusResult {
 	if look.Config {
 		names = append(names, ServiceCFS)
 	}
-	if away, isAway := in.Away.first(names...); isAway {
+	if away, isAway := in.Away.first(names...); isAway && !n.Stopped {
 		return result.held(n, away)
 	}
 	return result
@@ -207,9 +211,11 @@ func (in *StatusInput) verdict(n *StatusNode) verdict {
 		}
 		v.matches = true
 		in.configured(&v, n)
-	case poweredOn && in.Now < rec.Sealed.ActionAt.Add(in.Options.MaxBootWait()):
+	case poweredOn && (n.Stopped || in.Now < rec.Sealed.ActionAt.Add(in.Options.MaxBootWait())):
 		v.phase = bos.PhasePoweringOn
-		v.due = rec.Sealed.ActionAt.Add(in.Options.MaxBootWait())
+		if !n.Stopped {
+			v.due = rec.Sealed.ActionAt.Add(in.Options.MaxBootWait())
+		}
 		// It came on after all: no further power-on for it.
 		v.failed = bos.Some(false)
 	default:
@@ -265,6 +271,8 @@ func (in *StatusInput) undecided(n *StatusNode) verdict {
 func (in *StatusInput) awaitPowerOn(v *verdict, n *StatusNode) {
 	end := n.Record.Sealed.ActionAt.Add(in.Options.MaxPowerOnWait())
 	switch {
+	case n.Stopped:
+		// Its time begins anew with the end of the pause.
 	case end > in.Now:
 		v.due = end
 	case n.Power.At < end:
@@ -311,8 +319,8 @@ func (in *StatusInput) configured(v *verdict, n *StatusNode) {
 
 // changes turns a verdict into what has to be written: only what differs. away
 // says that a service is away whose look is waited for.
-func (v *verdict) changes(rec *bos.Record, away bool) StatusOutcome {
-	c := &rec.Component
+func (v *verdict) changes(n *StatusNode, away bool) StatusOutcome {
+	rec, c := n.Record, &n.Record.Component
 	before := c.Status.Value()
 	status := bos.Status{StatusOverride: bos.Some(string(v.override))}
 	patch := bos.Component{}
@@ -349,7 +357,9 @@ func (v *verdict) changes(rec *bos.Record, away bool) StatusOutcome {
 	}
 	// A wait of this operator is over once it could decide and the service
 	// answers; a wait of another one when the node's turn changes.
-	endWait := rec.Sealed.Wait != nil && (moved || v.disable || rec.Sealed.Wait.By == RoleStatus && !away)
+	wait := rec.Sealed.Wait
+	paused := n.Stopped && wait != nil && wait.On == bos.OnResume
+	endWait := wait != nil && (v.disable || !paused && (moved || wait.By == RoleStatus && !away))
 	if !update && !endWait {
 		return Rest{}
 	}

@@ -99,6 +99,9 @@ func (e *explanation) waits(w *bos.Wait) {
 	case OnRecordInHSM:
 		e.is(ServiceHSM, began, "HSM has no record of it%s, and BOS switches no node that HSM does not know", since(began))
 		e.unstick("have hsm discover it, or delete the component if the node is gone")
+	case bos.OnResume:
+		e.is(bos.TurnAdministrator, began, "Its session '%s' is paused%s, and BOS does nothing for it until that is resumed", e.c.Session.Value(), since(began))
+		e.unstick("resume the session, or cancel it")
 	case OnPowerLimit:
 		e.is(RolePowerOn, began, "It waits%s for its turn to be switched on: as many others are on their way as the site allows", since(began))
 		e.unstick("nothing: its turn comes; the limits are bosd's power-on-rate and power-on-in-flight")

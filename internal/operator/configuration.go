@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"bos/internal/bos"
@@ -91,6 +92,9 @@ func (t *configurationTerm) pass(ctx context.Context, ids []string) (map[string]
 			if !t.l.Alive() {
 				return errNotLeading
 			}
+			if !t.wanted(part) {
+				return errGoalReplaced
+			}
 			return t.CFS.Patch(call.SendBefore(ctx, begun.Add(maxRecordAge)), part, change, "")
 		})
 		text := fmt.Sprintf("cfs was told to apply the configuration '%s'", g.Configuration)
@@ -102,6 +106,14 @@ func (t *configurationTerm) pass(ctx context.Context, ids []string) (map[string]
 		}
 	}
 	return due, nil
+}
+
+// wanted reports whether nodes are still to be configured.
+func (t *configurationTerm) wanted(ids []string) bool {
+	records := t.View.Records(ids)
+	return len(records) == len(ids) && !slices.ContainsFunc(records, func(rec *bos.Record) bool {
+		return !rec.Component.Enabled.Value() || t.View.Stopped(rec)
+	})
 }
 
 // decide decides which nodes CFS is to be told about, and has those looked at
@@ -146,7 +158,7 @@ func (t *configurationTerm) nodes(ids []string) []decide.StatusNode {
 		if id := rec.Component.ID; rec.Component.Enabled.Value() && rec.Component.StatusNow() == bos.StatusConfiguring {
 			concerned.Add(id)
 			turn = append(turn, id)
-			nodes = append(nodes, decide.StatusNode{Record: rec})
+			nodes = append(nodes, decide.StatusNode{Record: rec, Stopped: t.View.Stopped(rec)})
 		}
 	}
 	var gone []string

@@ -185,7 +185,7 @@ func (t *powerTerm) input(ids []string) decide.PowerInput {
 		if !rec.Component.Enabled.Value() || !t.concerns(rec.Component.StatusNow()) {
 			continue
 		}
-		in.Nodes = append(in.Nodes, decide.PowerNode{Record: rec, Open: t.open(rec)})
+		in.Nodes = append(in.Nodes, decide.PowerNode{Record: rec, Open: t.open(rec), Stopped: t.View.Stopped(rec)})
 	}
 	return in
 }

@@ -34,7 +34,7 @@ const (
 // Why a command is not carried on. None of these is an attempt.
 var (
 	errNotLeading   = &call.Error{Kind: call.Canceled, Err: errors.New("the leadership is over")}
-	errGoalReplaced = &call.Error{Kind: call.Canceled, Err: errors.New("nodes were given another goal")}
+	errGoalReplaced = &call.Error{Kind: call.Canceled, Err: errors.New("nodes were given another goal, or their session was stopped")}
 )
 
 // act is a command under way.
@@ -177,6 +177,7 @@ func (t *powerTerm) guard(ctx context.Context, a *act, ids []string) (context.Co
 			return nil, &call.Error{Kind: call.Canceled, Err: err}
 		}
 	}
+	t.dropReplaced(a)
 	if len(a.still(ids)) < len(ids) {
 		return nil, errGoalReplaced
 	}
@@ -242,13 +243,14 @@ func (t *powerTerm) pcsTime(at time.Time) time.Time {
 }
 
 // dropReplaced drops the nodes that were given another goal than the one that
-// was recorded. For these the attempt was none.
+// was recorded, and those whose session is paused or cancelled. For these the
+// attempt was none.
 func (t *powerTerm) dropReplaced(a *act) {
 	var gone []string
 	for _, id := range a.still(a.Nodes) {
 		was, is := a.nodes[id], t.View.Record(id)
 		// A view that does not show the record yet shows nothing newer either.
-		if is == nil || is.Revision > was.Revision && !sameGoal(was, is) {
+		if is == nil || is.Revision > was.Revision && !sameGoal(was, is) || t.View.Stopped(is) {
 			gone = append(gone, id)
 		}
 	}

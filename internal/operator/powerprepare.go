@@ -36,6 +36,7 @@ const (
 // other preparations it returns false if that was the end of the command.
 func (t *powerTerm) project(ctx context.Context, a *act) bool {
 	for _, g := range a.batch.Images {
+		t.dropReplaced(a)
 		ids := a.still(g.Nodes)
 		if len(ids) == 0 {
 			continue
@@ -114,6 +115,7 @@ func (t *tags) once(image string, tag func() error) error {
 func (t *powerTerm) bootParameters(ctx context.Context, a *act) bool {
 	timeout := time.Duration(t.View.Options().BSSReadTimeout) * time.Second
 	for i, g := range a.batch.Boots {
+		t.dropReplaced(a)
 		params := g.Artifacts.KernelParameters.Value() + " " + bos.ReferralToken + "=" + a.tokens[i]
 		for _, ids := range parts(a.still(g.Nodes), bss.HostsPerRequest(timeout)) {
 			done := t.each(ctx, a, decide.ServiceBSS, t.BSS.Puts(), ids, func(ctx context.Context, part []string) error {
@@ -138,6 +140,7 @@ func (t *powerTerm) configurations(ctx context.Context, a *act) {
 			DesiredConfig: &g.Configuration, Enabled: &off, ClearState: true,
 			Tags: map[string]string{"bos_session": g.Session},
 		}
+		t.dropReplaced(a)
 		done := t.each(ctx, a, decide.ServiceCFS, t.CFS.Patches(), a.still(g.Nodes), func(ctx context.Context, part []string) error {
 			return t.CFS.Patch(ctx, part, change, a.ID)
 		})

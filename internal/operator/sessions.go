@@ -11,6 +11,7 @@ import (
 
 	"bos/internal/bos"
 	"bos/internal/decide"
+	"bos/internal/steer"
 	"bos/internal/store"
 	"bos/internal/view"
 )
@@ -48,7 +49,24 @@ func (o *completionOperator) complete(ctx context.Context, l store.Leadership) (
 			return i, err
 		}
 	}
-	return len(done), nil
+	n, err := o.cancelAbandoned(ctx, l)
+	return len(done) + n, err
+}
+
+// cancelAbandoned carries cancellations on whose API died.
+func (o *completionOperator) cancelAbandoned(ctx context.Context, l store.Leadership) (int, error) {
+	open := slices.Concat(o.View.SessionsIn(bos.SessionPending), o.View.SessionsIn(bos.SessionRunning))
+	abandoned := decide.Abandoned(o.Clock.Now(), open)
+	for i, rec := range abandoned {
+		fence := l.Fence()
+		s := steer.Steerer{Store: o.Store, View: o.View, Write: o.write, Fence: &fence}
+		if err := s.Finish(ctx, rec); err != nil {
+			return i, fmt.Errorf("cancel session %q: %w", rec.Session.Name, err)
+		}
+		o.Log.Info("the cancellation of the session was carried on", slog.String("operator", decide.RoleSessionCompletion),
+			slog.String("session", rec.Session.Name), slog.String("tenant", rec.Session.Tenant))
+	}
+	return len(abandoned), nil
 }
 
 // completeOne completes a session and saves its extended status and its result,
@@ -61,27 +79,15 @@ func (o *completionOperator) completeOne(ctx context.Context, l store.Leadership
 		Key: store.SessionKey(key), Fence: &fence,
 		Decode: func(kv store.KV) (*bos.SessionRecord, error) { return store.DecodeSession(kv, key) },
 		Change: func(old *bos.SessionRecord, exists bool) (any, []store.Op, error) {
-			if !exists || old.Sealed.UID != rec.Sealed.UID || old.Session.Status.Status != bos.SessionRunning {
+			if !exists || old.Sealed.UID != rec.Sealed.UID || old.Session.Status.Status != bos.SessionRunning || old.Sealed.Cancelled {
 				return nil, nil, errGone
 			}
 			now := o.wall()
 			next := old.Complete(now, "")
-			active, staged := o.View.Driven(key)
+			active, _ := o.View.Driven(key)
 			text = decide.CompleteText(active)
-			summary := bos.Summarize(&next.Session, active, staged, now)
-			summary.AddLost(&old.Session, o.View.Lost(old))
-			status, err := store.Encode(summary)
-			if err != nil {
-				return nil, nil, err
-			}
-			result, err := store.Encode(bos.StoredResult{UID: old.Sealed.UID, Result: bos.ResultOf(old, o.View.Roster(old))})
-			if err != nil {
-				return nil, nil, err
-			}
-			return next, []store.Op{
-				{Key: store.StatusKey(key), Value: status, Expect: store.AnyRevision},
-				{Key: store.ResultKey(key), Value: result, Expect: store.AnyRevision},
-			}, nil
+			ops, err := steer.Closing(o.View, old, &next, now)
+			return next, ops, err
 		},
 	}.Run(ctx, o.Store)
 	if bos.IsConflict(err) && ctx.Err() == nil {

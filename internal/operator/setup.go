@@ -109,6 +109,10 @@ func (t *setupTerm) due() (out []*bos.SessionRecord, next bos.Instant) {
 	for _, rec := range pending {
 		uid := rec.Sealed.UID
 		seen[uid] = true
+		if rec.Stopped() {
+			// Its resumption, or what ends it, is a change that is told.
+			continue
+		}
 		s := t.setups[uid]
 		if s == nil {
 			s = &setup{}
@@ -189,6 +193,10 @@ func (t *setupTerm) setUp(ctx context.Context, rec *bos.SessionRecord) error {
 		}
 	}
 	unknown, err := t.apply(ctx, rec)
+	if errors.Is(err, errStopped) {
+		log.Info("the set-up of the session is stopped")
+		return nil
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			log.Warn("the session is not set up yet", slog.Any("error", err))
@@ -222,6 +230,9 @@ func (t *setupTerm) setUp(ctx context.Context, rec *bos.SessionRecord) error {
 // ended by a client, or replaced.
 var errGone = bos.Errorf(bos.CodeConflict, "the session was changed meanwhile")
 
+// errStopped says that a session was paused or cancelled while it was set up.
+var errStopped = bos.Errorf(bos.CodeConflict, "the session was stopped")
+
 // update writes a session that is still the same and still pending, and returns
 // it as written; nil if it is not.
 func (t *setupTerm) update(
@@ -233,7 +244,7 @@ func (t *setupTerm) update(
 		Key: store.SessionKey(key), Fence: &fence,
 		Decode: func(kv store.KV) (*bos.SessionRecord, error) { return store.DecodeSession(kv, key) },
 		Change: func(old *bos.SessionRecord, exists bool) (any, []store.Op, error) {
-			if !exists || old.Sealed.UID != rec.Sealed.UID || old.Session.Status.Status != bos.SessionPending {
+			if !exists || old.Sealed.UID != rec.Sealed.UID || old.Session.Status.Status != bos.SessionPending || old.Sealed.Cancelled {
 				return nil, nil, errGone
 			}
 			next := *old

@@ -71,8 +71,12 @@ func (t *setupTerm) apply(ctx context.Context, rec *bos.SessionRecord) (unknown 
 		if err != nil {
 			return nil, fmt.Errorf("read the plan of session %q: %w", rec.Session.Name, err)
 		}
-		if now, ok := t.View.Session(rec.Session.Key()); !ok || now.Sealed.UID != rec.Sealed.UID {
+		now, ok := t.View.Session(rec.Session.Key())
+		switch {
+		case !ok || now.Sealed.UID != rec.Sealed.UID:
 			return nil, errGone
+		case now.Stopped():
+			return nil, errStopped
 		}
 		if !chunk.Applied {
 			if err := t.applyChunk(ctx, rec, key, &chunk); err != nil {

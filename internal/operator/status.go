@@ -122,7 +122,7 @@ func (o *statusOperator) input(ids []string) decide.StatusInput {
 	for _, rec := range o.View.Records(ids) {
 		if rec.Component.Enabled.Value() {
 			driven = append(driven, rec.Component.ID)
-			in.Nodes = append(in.Nodes, decide.StatusNode{Record: rec, Open: o.open(rec)})
+			in.Nodes = append(in.Nodes, decide.StatusNode{Record: rec, Open: o.open(rec), Stopped: o.View.Stopped(rec)})
 		}
 	}
 	if len(driven) < len(ids) {

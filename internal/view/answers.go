@@ -210,6 +210,18 @@ func (v *View) OpenSession(key bos.SessionKey) bool {
 	return ok && s.Session.Status.Status != bos.SessionComplete
 }
 
+// Stopped reports whether the session that drives a component is paused or
+// being cancelled, so that nobody may act for the component.
+func (v *View) Stopped(rec *bos.Record) bool {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if len(v.stopped) == 0 {
+		return false
+	}
+	_, stopped := v.stopped[rec.OwnSession()]
+	return stopped
+}
+
 // Result returns the result that was stored when a session completed; false if
 // there is none of this very session.
 func (v *View) Result(s *bos.SessionRecord) (bos.Result, bool) {

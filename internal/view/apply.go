@@ -128,6 +128,13 @@ func (v *View) applySession(rest string, event store.Event) error {
 		v.inState[old.Session.Status.Status].drop(key)
 	}
 	v.sessions.drop(key)
+	_, wasStopped := v.stopped[key]
+	delete(v.stopped, key)
+	defer func() {
+		if _, stopped := v.stopped[key]; wasStopped && !stopped {
+			v.wake(key)
+		}
+	}()
 	if !event.Deleted {
 		rec, err := store.DecodeSession(event.KV, key)
 		if err != nil {
@@ -141,11 +148,24 @@ func (v *View) applySession(rest string, event store.Event) error {
 			v.inState[state] = owned[*bos.SessionRecord]{}
 		}
 		v.inState[state].put(key, rec)
+		if rec.Stopped() {
+			v.stopped[key] = struct{}{}
+		}
 	}
 	for f := range v.feeds {
 		f.session(key)
 	}
 	return nil
+}
+
+// wake tells of all nodes of a session that is no longer stopped: those that had
+// to leave them alone may act again.
+func (v *View) wake(key bos.SessionKey) {
+	for slot := range v.nodes.bySession[key] {
+		for f := range v.feeds {
+			f.node(slot.node.ID(), slot.node, slot.node)
+		}
+	}
 }
 
 var errNoTenantKey = bos.Errorf(bos.CodeInternal, "its key names no tenant and name")

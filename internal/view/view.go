@@ -30,6 +30,8 @@ type View struct {
 	sessions owned[*bos.SessionRecord]
 	// inState holds the same sessions by their state.
 	inState map[bos.SessionState]owned[*bos.SessionRecord]
+	// stopped are the sessions that are paused or being cancelled.
+	stopped map[bos.SessionKey]struct{}
 	// byUID finds the session of a plan; plans holds its chunks by number.
 	byUID     map[string]bos.SessionKey
 	plans     map[string]map[int]*bos.PlanChunk
@@ -69,6 +71,7 @@ func (v *View) reset() {
 	v.nodes = newNodes()
 	v.sessions = owned[*bos.SessionRecord]{}
 	v.inState = map[bos.SessionState]owned[*bos.SessionRecord]{}
+	v.stopped = map[bos.SessionKey]struct{}{}
 	v.byUID = map[string]bos.SessionKey{}
 	v.plans = map[string]map[int]*bos.PlanChunk{}
 	v.statuses = map[bos.SessionKey][]byte{}

@@ -2159,6 +2159,9 @@ type PayloadTooLarge = ProblemDetails
 // ServiceUnavailable What went wrong with a request (RFC 9457).
 type ServiceUnavailable = ProblemDetails
 
+// SessionComplete What went wrong with a request (RFC 9457).
+type SessionComplete = ProblemDetails
+
 // SessionEventsFound Events, oldest first.
 type SessionEventsFound = EventPage
 
@@ -2390,6 +2393,12 @@ type PatchV2SessionParams struct {
 	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
 }
 
+// CancelV2SessionParams defines parameters for CancelV2Session.
+type CancelV2SessionParams struct {
+	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
+	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
+}
+
 // GetV2SessionEventsParams defines parameters for GetV2SessionEvents.
 type GetV2SessionEventsParams struct {
 	// After Only events of later revisions, as `next` of a former answer says
@@ -2404,6 +2413,18 @@ type GetV2SessionEventsParams struct {
 
 // GetV2SessionOutcomeParams defines parameters for GetV2SessionOutcome.
 type GetV2SessionOutcomeParams struct {
+	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
+	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
+}
+
+// PauseV2SessionParams defines parameters for PauseV2Session.
+type PauseV2SessionParams struct {
+	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
+	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
+}
+
+// ResumeV2SessionParams defines parameters for ResumeV2Session.
+type ResumeV2SessionParams struct {
 	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
 	CrayTenantName *TenantHeader `json:"Cray-Tenant-Name,omitempty"`
 }
