@@ -10,22 +10,36 @@ import (
 	"bos/internal/steer"
 )
 
-func (s *server) cancelSession(x *exchange) error { return s.steered(x, (*steer.Steerer).Cancel) }
-func (s *server) pauseSession(x *exchange) error  { return s.steered(x, (*steer.Steerer).Pause) }
-func (s *server) resumeSession(x *exchange) error { return s.steered(x, (*steer.Steerer).Resume) }
+func (s *server) cancelSession(x *exchange) error {
+	return s.steered(x, (*steer.Steerer).Cancel, bos.EventSessionCancelled, "the session was cancelled")
+}
+
+func (s *server) pauseSession(x *exchange) error {
+	return s.steered(x, (*steer.Steerer).Pause, bos.EventSessionPaused, "the session was paused")
+}
+
+func (s *server) resumeSession(x *exchange) error {
+	return s.steered(x, (*steer.Steerer).Resume, bos.EventSessionResumed, "the session was resumed")
+}
 
 func (s *server) steerer() *steer.Steerer {
 	return &steer.Steerer{Store: s.store, View: s.view, Write: func() bos.Write { return s.writer("") }}
 }
 
 // steered does something with the session of a request, and tells its outcome.
-func (s *server) steered(x *exchange, do func(*steer.Steerer, context.Context, bos.SessionKey) error) error {
+func (s *server) steered(
+	x *exchange, do func(*steer.Steerer, context.Context, bos.SessionKey) (bool, error), event bos.EventType, text string,
+) error {
 	if _, err := s.session(x); err != nil {
 		return err
 	}
 	key := sessionKey(x)
 	x.about(key.Name)
-	if err := do(s.steerer(), x.ctx(), key); err != nil {
+	changed, err := do(s.steerer(), x.ctx(), key)
+	if changed {
+		s.events.Record(event, key, text)
+	}
+	if err != nil {
 		return err
 	}
 	rec, ok := s.view.Session(key)

@@ -63,6 +63,7 @@ func (o *completionOperator) cancelAbandoned(ctx context.Context, l store.Leader
 		if err := s.Finish(ctx, rec); err != nil {
 			return i, fmt.Errorf("cancel session %q: %w", rec.Session.Name, err)
 		}
+		o.tellSession(bos.EventSessionCancelled, rec.Session.Key(), "the cancellation of the session was carried on")
 		o.Log.Info("the cancellation of the session was carried on", slog.String("operator", decide.RoleSessionCompletion),
 			slog.String("session", rec.Session.Name), slog.String("tenant", rec.Session.Tenant))
 	}

@@ -40,9 +40,10 @@ var errAlready = errors.New("it is so already")
 // Cancel ends a session: its nodes that are not through are disabled, and it is
 // complete. Commands that PCS has already are not recalled. The error has
 // [bos.CodeNotFound] if there is no such session, and [bos.CodeConflict] if it
-// is complete but for having been cancelled.
-func (s *Steerer) Cancel(ctx context.Context, key bos.SessionKey) error {
-	err := s.mark(ctx, key, func(rec *bos.SessionRecord) error {
+// is complete but for having been cancelled. changed is false if somebody had
+// asked for it before.
+func (s *Steerer) Cancel(ctx context.Context, key bos.SessionKey) (changed bool, err error) {
+	changed, err = s.mark(ctx, key, func(rec *bos.SessionRecord) error {
 		switch {
 		case rec.Sealed.Cancelled:
 			return errAlready
@@ -53,13 +54,13 @@ func (s *Steerer) Cancel(ctx context.Context, key bos.SessionKey) error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return changed, err
 	}
 	rec, ok := s.View.Session(key)
 	if !ok || rec.Session.Status.Status == bos.SessionComplete {
-		return nil
+		return changed, nil
 	}
-	return s.Finish(ctx, rec)
+	return changed, s.Finish(ctx, rec)
 }
 
 // Finish carries a cancellation out that was asked for.
@@ -93,8 +94,8 @@ func (s *Steerer) Finish(ctx context.Context, rec *bos.SessionRecord) error {
 
 // Pause keeps everybody from acting for a session until it is resumed. Errors
 // are as Cancel has them.
-func (s *Steerer) Pause(ctx context.Context, key bos.SessionKey) error {
-	err := s.mark(ctx, key, func(rec *bos.SessionRecord) error {
+func (s *Steerer) Pause(ctx context.Context, key bos.SessionKey) (changed bool, err error) {
+	changed, err = s.mark(ctx, key, func(rec *bos.SessionRecord) error {
 		switch {
 		case rec.Session.Status.Status == bos.SessionComplete || rec.Sealed.Cancelled:
 			return complete(key)
@@ -105,23 +106,23 @@ func (s *Steerer) Pause(ctx context.Context, key bos.SessionKey) error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return changed, err
 	}
 	rec, ok := s.View.Session(key)
 	if !ok || !rec.Stopped() {
-		return nil
+		return changed, nil
 	}
 	write := s.Write()
-	return s.tell(ctx, rec, func(old bos.Record) (bos.Record, bool) { return write.PauseNode(old, rec) })
+	return changed, s.tell(ctx, rec, func(old bos.Record) (bos.Record, bool) { return write.PauseNode(old, rec) })
 }
 
 // Resume ends a pause. The nodes are told first: when the pause ends, each has
 // its whole time again. Errors are as Cancel has them.
-func (s *Steerer) Resume(ctx context.Context, key bos.SessionKey) error {
+func (s *Steerer) Resume(ctx context.Context, key bos.SessionKey) (changed bool, err error) {
 	rec, ok := s.View.Session(key)
 	if ok && rec.Stopped() && rec.Sealed.Paused {
 		if err := s.Release(ctx, rec); err != nil {
-			return err
+			return false, err
 		}
 	}
 	return s.mark(ctx, key, func(rec *bos.SessionRecord) error {
@@ -148,9 +149,9 @@ func complete(key bos.SessionKey) error {
 	return e
 }
 
-// mark writes what is asked for into a session, and waits until the view shows
-// it.
-func (s *Steerer) mark(ctx context.Context, key bos.SessionKey, change func(*bos.SessionRecord) error) error {
+// mark writes what is asked for into a session, unless it is there, and waits
+// until the view shows it.
+func (s *Steerer) mark(ctx context.Context, key bos.SessionKey, change func(*bos.SessionRecord) error) (changed bool, err error) {
 	revision, err := store.Update[*bos.SessionRecord]{
 		Key: store.SessionKey(key), Fence: s.Fence,
 		Decode: func(kv store.KV) (*bos.SessionRecord, error) { return store.DecodeSession(kv, key) },
@@ -167,12 +168,12 @@ func (s *Steerer) mark(ctx context.Context, key bos.SessionKey, change func(*bos
 		},
 	}.Run(ctx, s.Store)
 	if errors.Is(err, errAlready) {
-		return s.catchUp(ctx)
+		return false, s.catchUp(ctx)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	return s.reach(ctx, revision)
+	return true, s.reach(ctx, revision)
 }
 
 // change writes the nodes of a session, and waits until the view shows it. It
