@@ -251,7 +251,10 @@ func TestTenantIsolation(t *testing.T) {
 			t.Fatalf("beyond its tenant: %+v of %+v", q, q.Identity)
 		}
 		i := slices.IndexFunc(ops, func(o front.Operation) bool { return o.ID == q.Operation })
-		writes := ops[i].Method != http.MethodGet && q.Operation != "post_v2_session" && q.Operation != "post_v2_apply_staged"
+		sessions := []string{
+			"post_v2_session", "post_v2_session_plan", "cancel_v2_session", "pause_v2_session", "resume_v2_session", "post_v2_apply_staged",
+		}
+		writes := ops[i].Method != http.MethodGet && !slices.Contains(sessions, q.Operation)
 		if allowed && writes {
 			t.Fatalf("writes: %+v", q)
 		}
