@@ -96,7 +96,8 @@ func (d *dist) papers(ctx context.Context, dir string) ([]file, error) {
 	return files, nil
 }
 
-// tracked returns the files of a folder of the repository that belong to it.
+// tracked returns the files of a folder of the repository that belong to it, but
+// its tests; of links, what they lead to.
 func (d *dist) tracked(ctx context.Context, from, to string) ([]file, error) {
 	list, err := d.output(ctx, nil, "git", "ls-files", "-z", "--", from)
 	if err != nil {
@@ -104,7 +105,7 @@ func (d *dist) tracked(ctx context.Context, from, to string) ([]file, error) {
 	}
 	var files []file
 	for name := range strings.SplitSeq(strings.TrimSuffix(list, "\x00"), "\x00") {
-		if name == "" {
+		if name == "" || strings.HasSuffix(name, ".go") || strings.HasPrefix(filepath.Base(name), "go.") {
 			continue
 		}
 		path := filepath.Join(d.root, filepath.FromSlash(name))

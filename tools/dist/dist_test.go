@@ -166,6 +166,20 @@ func TestIdentify(t *testing.T) {
 	}
 }
 
+func TestChartVersion(t *testing.T) {
+	for version, want := range map[string]string{
+		"1.2.3": "1.2.3", "1.2.3-rc.1": "1.2.3-rc.1", "1.2.3-4-gabcdef0-dirty": "1.2.3-4-gabcdef0-dirty", "abcdef0": "0.0.0-gabcdef0", "1.2": "0.0.0-g1.2",
+	} {
+		if got := chartVersion(version); got != want {
+			t.Errorf("%s: %s, want %s", version, got, want)
+		}
+	}
+	got := string(stamp([]byte("apiVersion: v2\nname: bos\nversion: 0.1.0\nappVersion: 0.1.0\n"), "0.0.0-gabc", "abc"))
+	if want := "apiVersion: v2\nname: bos\nversion: 0.0.0-gabc\nappVersion: \"abc\"\n"; got != want {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestSettle(t *testing.T) {
 	d := &dist{date: time.Unix(0, 0).UTC()}
 	text, err := d.settle([]byte(`{"metadata": {"timestamp": "now", "component": {"name": "bos"}}, "components": [

@@ -141,6 +141,9 @@ func (d *dist) make(ctx context.Context) (err error) {
 			return fmt.Errorf("make the package for %s: %w", p, err)
 		}
 	}
+	if err := d.chart(ctx, done); err != nil {
+		return fmt.Errorf("pack the chart: %w", err)
+	}
 	sums, err := checksums(done)
 	if err != nil {
 		return err
