@@ -115,8 +115,12 @@ func eventTable(events []event) table {
 	}}
 	for i := range events {
 		e := &events[i]
+		count := ""
+		if e.Count > 0 {
+			count = strconv.Itoa(e.Count)
+		}
 		t.row(cell{text: second(e.Time)}, cell{phaseName(e.Type), e.style()}, cell{text: val(e.Session)},
-			cell{text: strconv.Itoa(e.Count)}, cell{text: e.Nodes}, cell{text: e.Text})
+			cell{text: count}, cell{text: e.Nodes}, cell{text: e.Text})
 	}
 	return t
 }

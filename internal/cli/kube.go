@@ -56,7 +56,7 @@ func (a *app) kubeRenderCommand() *cobra.Command {
 		Long:    "Write a Job that boots, reboots or shuts down the nodes of a session template, in YAML.\n\n" + kubeHelp,
 		Example: "  bos kube render reboot compute --limit 'x3000c0s[1-4]b0n0' | kubectl apply -f -",
 		RunE: run(func(cmd *cobra.Command, args []string) error {
-			objects, _, err := a.renderKube(cmd, f, args)
+			objects, _, err := a.renderKube(f, args)
 			if err != nil {
 				return err
 			}
@@ -77,7 +77,7 @@ it, with the cluster and the rights that it has here.
 ` + kubeHelp,
 		Example: "  bos kube launch reboot compute --limit 'x3000c0s[1-4]b0n0'",
 		RunE: run(func(cmd *cobra.Command, args []string) error {
-			objects, name, err := a.renderKube(cmd, f, args)
+			objects, name, err := a.renderKube(f, args)
 			if err != nil {
 				return err
 			}
@@ -125,7 +125,7 @@ func (f *kubeFlags) define(a *app, cmd *cobra.Command) {
 }
 
 // renderKube makes the objects of a run, and returns the name of its Job.
-func (a *app) renderKube(cmd *cobra.Command, f *kubeFlags, args []string) ([]*tree, string, error) {
+func (a *app) renderKube(f *kubeFlags, args []string) ([]*tree, string, error) {
 	if len(args) == 0 || len(args) > 2 || (len(args) == 2) == (f.file != "") {
 		return nil, "", misused(errors.New("an operation is needed, and a template or --file"))
 	}
@@ -138,7 +138,7 @@ func (a *app) renderKube(cmd *cobra.Command, f *kubeFlags, args []string) ([]*tr
 		return nil, "", err
 	}
 	var objects []*tree
-	template, folder := "", ""
+	var template, folder string
 	if len(args) == 2 {
 		template = args[1]
 	} else {

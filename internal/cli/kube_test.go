@@ -120,7 +120,7 @@ func TestKubeNames(t *testing.T) {
 			}
 		}
 	}
-	if suffix() == suffix() || !label.MatchString(suffix()) {
+	if one, other := suffix(), suffix(); one == other || !label.MatchString(one) {
 		t.Error("two runs have one suffix")
 	}
 }

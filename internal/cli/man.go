@@ -68,6 +68,7 @@ func (a *app) writeManPages(root *cobra.Command, dir string) error {
 	if err != nil {
 		return misused(err)
 	}
+	//nolint:gosec // everyone may read them
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("making the folder of the man pages: %w", err)
 	}

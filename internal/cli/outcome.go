@@ -281,7 +281,7 @@ func orUnsupported(
 
 // sessionsControlCommands are those that hold and end sessions.
 func (a *app) sessionsControlCommands() []*cobra.Command {
-	make := func(
+	command := func(
 		use, short, long string, act func(*client.Client, context.Context, string) (json.RawMessage, error),
 	) *cobra.Command {
 		return &cobra.Command{
@@ -291,16 +291,16 @@ func (a *app) sessionsControlCommands() []*cobra.Command {
 		}
 	}
 	return []*cobra.Command{
-		make("cancel", "End a session where its nodes are",
+		command("cancel", "End a session where its nodes are",
 			`End a session. BOS does nothing more to its nodes; commands that the power control service
 has are not taken back. Nodes that were through stay as they are, the others are disabled,
 with an error that says how far they were. The outcome is shown.`,
 			(*client.Client).CancelSession),
-		make("pause", "Do nothing more to the nodes of a session until it is resumed",
+		command("pause", "Do nothing more to the nodes of a session until it is resumed",
 			`Do nothing more to the nodes of a session until it is resumed. What was begun goes on:
 commands that the power control service has are not taken back.`,
 			(*client.Client).PauseSession),
-		make("resume", "Let a paused session go on", `Let a paused session go on. All its waits begin anew.`,
+		command("resume", "Let a paused session go on", `Let a paused session go on. All its waits begin anew.`,
 			(*client.Client).ResumeSession),
 	}
 }

@@ -71,7 +71,7 @@ func (w *watched) update(o outcome, now time.Time) *progress {
 	}
 	p.outcome = o
 	if o.Status != "pending" {
-		p.pace.see(now, o.done())
+		p.pace.see(now, o.made())
 	}
 	for _, b := range o.Counts.buckets() {
 		if b.count > 0 {
@@ -269,10 +269,10 @@ func fromStatus(session, status json.RawMessage) (outcome, error) {
 // ended says how a session ended that only counts tell of.
 func ended(o *outcome) *string {
 	text := "partial"
-	switch made := o.made(); {
-	case made == 0:
+	switch o.made() {
+	case 0:
 		text = "failed"
-	case made == o.Counts.Total:
+	case o.Counts.Total:
 		text = "succeeded"
 	}
 	return &text

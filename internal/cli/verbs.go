@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"bos/internal/api/apitypes"
@@ -296,6 +295,3 @@ func (a *app) showDocument(v any, table func(*screen, json.RawMessage) error) er
 	}
 	return a.show(raw, table)
 }
-
-// columns is how wide a number may get.
-func columns(n int) int { return len(strconv.Itoa(n)) }

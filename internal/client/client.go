@@ -182,7 +182,7 @@ type Request struct {
 // answer that is not a success or not JSON is a [*Problem]; none at all is a
 // [*ConnectionError].
 func (c *Client) Do(ctx context.Context, r Request) (*Stream, error) {
-	res, answer, err := c.send(ctx, r, http.Header{"Accept": {"application/json"}}, c.cfg.Timeout)
+	res, answer, err := c.send(ctx, r, http.Header{"Accept": {"application/json"}}, c.cfg.Timeout) //nolint:bodyclose // the stream that is returned closes it
 	if err != nil {
 		return nil, err
 	}

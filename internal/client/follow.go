@@ -49,6 +49,7 @@ func (c *Client) Follow(ctx context.Context, query url.Values, after string) (it
 	if silence > 0 {
 		silence = max(silence, leastSilence)
 	}
+	//nolint:bodyclose // the messages that are returned close it
 	res, answer, err := c.send(ctx, Request{Method: http.MethodGet, Path: eventsPath, Query: query}, header, silence)
 	if err != nil {
 		return nil, err
@@ -80,7 +81,7 @@ func (c *Client) Follow(ctx context.Context, query url.Values, after string) (it
 func readMessage(in *bufio.Reader) (Message, error) {
 	var m Message
 	var data bytes.Buffer
-	any, size := false, 0
+	some, size := false, 0
 	for {
 		line, err := readLine(in, maxDocument-size)
 		if err != nil {
@@ -89,7 +90,7 @@ func readMessage(in *bufio.Reader) (Message, error) {
 		}
 		size += len(line)
 		if len(line) == 0 {
-			if any {
+			if some {
 				m.Data = data.Bytes()
 				return m, nil
 			}
@@ -104,11 +105,11 @@ func readMessage(in *bufio.Reader) (Message, error) {
 		case "event":
 			m.Kind = value
 		case "data":
-			if any {
+			if some {
 				data.WriteByte('\n')
 			}
 			data.WriteString(value)
-			any = true
+			some = true
 		}
 	}
 }
