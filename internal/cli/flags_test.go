@@ -184,6 +184,7 @@ func TestDocumentsAreThoseOfTheContract(t *testing.T) {
 	for name, document := range map[string]any{
 		"SessionOutcome": outcome{}, "SessionCounts": counts{}, "SessionFailure": failure{}, "SessionSlowNode": slow{},
 		"SessionTakenOver": takenOver{}, "SessionPlan": plan{}, "ComponentWhy": whyAnswer{},
+		"Event": event{},
 	} {
 		known := schemas[name]
 		if known == nil {
