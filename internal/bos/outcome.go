@@ -158,7 +158,7 @@ func (m Member) standing(s *SessionRecord) (standing Standing, text string, by S
 	}
 	by = own
 	if s.Session.Stage {
-		if stage := (SessionKey{Tenant: rec.Sealed.StagedOwner, Name: rec.Component.StagedSession()}); stage.Name != "" && stage != key {
+		if stage := rec.stagedBy(); stage.Name != "" && stage != key {
 			by = stage
 		}
 	}

@@ -34,7 +34,7 @@ func (w Write) CancelNode(old Record, s *SessionRecord) (Record, bool) {
 			Error:   Some(rec.Sealed.Left.Error),
 			Status:  Some(Status{StatusOverride: Some(string(StatusOnHold))}),
 		})
-		if rec.AwaitedStage() == key {
+		if rec.stagedBy() == key {
 			rec = w.unstage(rec)
 		}
 		return rec, true
@@ -48,7 +48,16 @@ func (w Write) CancelNode(old Record, s *SessionRecord) (Record, bool) {
 		rec.Sealed.Plan = s.Sealed.UID
 		return cancelled(rec, StandingWaiting)
 	}
+	if old.stagedBy() == key {
+		// It was applied here and is over; it is not to be applied once more.
+		return w.unstage(old), true
+	}
 	return old, false
+}
+
+// stagedBy returns the session that staged a state on the node, applied or not.
+func (r *Record) stagedBy() SessionKey {
+	return SessionKey{Tenant: r.Sealed.StagedOwner, Name: r.Component.StagedSession()}
 }
 
 // unstage drops what is staged on a node.
