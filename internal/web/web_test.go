@@ -79,8 +79,24 @@ func TestSessionFromTheForm(t *testing.T) {
 	s.get("/ui/sessions/first?part=progress").wants(200, "data-announce=", "1 of 2", "Slowest", `href="./../nodes/`+nodes[0]+`"`).lacks("<html")
 	s.get("/ui/nodes/"+nodes[0]).wants(200, "Whose turn", "What would unstick it", `href="./../sessions/first"`)
 	s.get("/ui/sessions?part=active").wants(200, "first", `<progress max="2" value="1"`, "1 of 2").lacks("<html", "over")
+	s.steer(nodes[0])
 	s.get("/ui/sessions/none").wants(404, "Session &#39;none&#39; does not exist")
 	s.get("/ui/sessions?age=2d").wants(400)
+}
+
+// steer pauses, resumes and cancels a session that waits for a node.
+func (s *service) steer(waited string) {
+	s.t.Helper()
+	s.get("/ui/sessions/first?part=actions").wants(200, "Pause", "Cancel the session").lacks("Resume")
+	s.do("POST", "/ui/sessions/first/pause", url.Values{}).leads(303, "./../../sessions/first")
+	s.get("/ui/sessions/first").wants(200, "paused", "Resume").lacks(">Pause<")
+	s.do("POST", "/ui/sessions/first/resume", url.Values{}).leads(303, "./../../sessions/first")
+	s.do("POST", "/ui/sessions/first/explode", url.Values{}).wants(404)
+	s.do("POST", "/ui/sessions/first/cancel", url.Values{}).leads(303, "./../../sessions/first")
+	s.get("/ui/sessions/first").wants(200, "cancelled").lacks("Cancel the session")
+	s.get("/ui/nodes/"+waited).wants(200, "was cancelled while", "took the command On")
+	s.do("POST", "/ui/sessions/first/pause", url.Values{}).wants(409, `role="alert"`)
+	s.get("/ui/sessions?part=over").wants(200, "cancelled", "first")
 }
 
 // All that a page needs comes from the service itself, by relative links, and

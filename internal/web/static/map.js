@@ -154,7 +154,7 @@
       this.asking = true;
       try {
         const url = this.layout ? this.url + (this.url.includes('?') ? '&' : '?') + 'layout=' + this.layout : this.url;
-        const answer = await fetch(url, { headers: { Accept: 'application/json' } });
+        const answer = await fetch(url, { headers: { Accept: 'application/json' }, cache: 'no-cache' });
         if (answer.status === 401) location.reload();
         if (answer.ok) this.take(await answer.json());
         else setTimeout(() => this.refresh(), soon);
