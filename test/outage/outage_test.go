@@ -147,7 +147,13 @@ func outage(t *testing.T, service string, fault sim.ServiceFault) {
 	time.Sleep(time.Duration(seconds) * time.Second)
 	healed := time.Now()
 	f.site.InjectService(service, sim.ServiceFault{})
-	resumedAfter := f.resumes(service, healed)
+	limit := f.limit(resumed)
+	if fault.Kind == sim.ServiceSlow {
+		// What was asked right before is still answered late, or not in time; nobody
+		// who waits for it knows that the next one would be quick.
+		limit += readTimeout * time.Second
+	}
+	resumedAfter := f.resumes(service, healed, limit)
 	cancel()
 	asking.Wait()
 	f.finished(begun)
@@ -256,12 +262,11 @@ func pick(cond bool, yes, no string) string {
 
 // resumes waits until the service is asked again and answers. One that nobody
 // needs any more need not be asked.
-func (f *fleet) resumes(service string, healed time.Time) string {
+func (f *fleet) resumes(service string, healed time.Time, limit time.Duration) string {
 	if service == "s3" || service == "ims" || service == "tapms" {
 		// They may be wanted by nobody at the moment.
 		return "(not looked at)"
 	}
-	limit := f.limit(resumed)
 	for time.Since(healed) < limit {
 		log := f.site.Log()
 		for i := len(log) - 1; i >= 0 && log[i].Time.After(healed); i-- {
