@@ -17,11 +17,13 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel"
 
 	"bos/internal/app"
 	"bos/internal/config"
 	"bos/internal/decide"
 	"bos/internal/sim"
+	"bos/internal/tracing"
 	"bos/internal/version"
 )
 
@@ -76,6 +78,14 @@ func (p *program) operator() *cobra.Command {
 // terminal goes.
 func serveUntilDone(ctx context.Context, cfg *config.Config, opts app.Options) error {
 	app.LimitMemory(opts.Log)
+	traces, err := tracing.FromEnvironment(ctx, os.Getenv, opts.Version)
+	if err != nil {
+		return usage(err)
+	}
+	if traces != nil {
+		otel.SetErrorHandler(otel.ErrorHandlerFunc(tracing.Log(opts.Log)))
+		opts.Tracing = traces
+	}
 	hangup := make(chan os.Signal, 1)
 	if cfg.Audit != config.None && cfg.Audit != config.AuditStdout {
 		signal.Notify(hangup, syscall.SIGHUP)
@@ -101,7 +111,11 @@ func serveUntilDone(ctx context.Context, cfg *config.Config, opts app.Options) e
 	}
 	opts.Log.Info("stopping")
 	notify(opts.Log, daemon.SdNotifyStopping)
-	return errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
+	err = errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
+	if fault := traces.Close(context.WithoutCancel(ctx)); fault != nil {
+		opts.Log.Warn("the end of the traces is lost", slog.Any("error", fault))
+	}
+	return err
 }
 
 func (p *program) simulate() *cobra.Command {

@@ -99,10 +99,10 @@ type Config struct {
 	Log *slog.Logger
 	// Now is the wall clock that stamps documents; nil means time.Now.
 	Now func() time.Time
-	// Observe is called after each request, for metrics: the operation (its
+	// Observe is called after each request, for metrics and traces: the operation (its
 	// operationId; "" for a path or method that does not exist), the status and
 	// the time that it took. It must be safe for concurrent use; it may be nil.
-	Observe func(operation string, status int, took time.Duration)
+	Observe func(ctx context.Context, operation string, status int, took time.Duration)
 }
 
 // server answers requests.
@@ -120,7 +120,7 @@ type server struct {
 	metrics   http.Handler
 	log       *slog.Logger
 	now       func() time.Time
-	observe   func(operation string, status int, took time.Duration)
+	observe   func(ctx context.Context, operation string, status int, took time.Duration)
 	access    Access
 	limits    Limits
 	trail     Trail
@@ -163,7 +163,7 @@ func New(cfg Config) (http.Handler, error) {
 		s.now = time.Now
 	}
 	if s.observe == nil {
-		s.observe = func(string, int, time.Duration) {}
+		s.observe = func(context.Context, string, int, time.Duration) {}
 	}
 	if s.refused == nil {
 		s.refused = func(string) {}

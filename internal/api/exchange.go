@@ -86,7 +86,7 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request) {
 	if s.audited(x) {
 		s.writeTrail(x, began, took)
 	}
-	s.observe(operation, x.w.status, took)
+	s.observe(r.Context(), operation, x.w.status, took)
 	s.log.DebugContext(r.Context(), "request", slog.String("operation", operation), slog.String("method", r.Method),
 		slog.Int("status", x.w.status), slog.Duration("took", took))
 	if !whole {

@@ -4,6 +4,7 @@ package api
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -235,7 +236,7 @@ func TestSlowBody(t *testing.T) {
 func TestSlowReader(t *testing.T) {
 	ended := make(chan int, 1)
 	s := start(t, func(c *Config) {
-		c.Observe = func(operation string, status int, _ time.Duration) {
+		c.Observe = func(_ context.Context, operation string, status int, _ time.Duration) {
 			if operation == "get_v2_components" {
 				ended <- status
 			}

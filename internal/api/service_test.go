@@ -4,6 +4,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -107,7 +108,7 @@ func TestObserve(t *testing.T) {
 	var mu sync.Mutex
 	var seen []string
 	s := start(t, func(c *Config) {
-		c.Observe = func(operation string, status int, took time.Duration) {
+		c.Observe = func(_ context.Context, operation string, status int, took time.Duration) {
 			mu.Lock()
 			defer mu.Unlock()
 			if took < 0 {

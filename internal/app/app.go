@@ -32,6 +32,7 @@ import (
 	"bos/internal/sim"
 	"bos/internal/snapshot"
 	"bos/internal/store"
+	"bos/internal/tracing"
 	"bos/internal/view"
 )
 
@@ -45,6 +46,8 @@ type Options struct {
 	Version string
 	// ThrowAway opens the embedded store without care for its data.
 	ThrowAway bool
+	// Tracing makes traces; nil makes none. Its owner closes it.
+	Tracing *tracing.Tracing
 	// NoAPI serves nothing: the process only runs operators.
 	NoAPI bool
 	// Site is a simulated site to use in place of the configured one; its owner
@@ -168,6 +171,7 @@ func (a *App) start(ctx, run, operate context.Context) error {
 	}
 	a.followOptions(run)
 	a.copies(run)
+	a.running.Go(func() { a.metrics.follow(run) })
 	a.operated = a.deps(holder)
 	a.running.Go(func() { operator.KeepClock(operate, a.operated) })
 	if names := a.cfg.OperatorNames(); len(names) > 0 {

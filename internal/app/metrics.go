@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"bos/internal/bos"
+	"bos/internal/tracing"
 	"bos/internal/upstream/call"
 )
 
@@ -25,6 +26,9 @@ type metrics struct {
 	retries     *prometheus.CounterVec
 	passes      *prometheus.HistogramVec
 	passedNodes *prometheus.CounterVec
+	unfinished  *prometheus.CounterVec
+	leading     *prometheus.GaugeVec
+	progress    progress
 }
 
 func newMetrics(a *App) *metrics {
@@ -49,12 +53,20 @@ func newMetrics(a *App) *metrics {
 		passedNodes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bos_operator_looked_at_total", Help: "Components or sessions that operators looked at.",
 		}, []string{"operator"}),
+		unfinished: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bos_operator_unfinished_total", Help: "Passes of operators that could not be finished and are repeated.",
+		}, []string{"operator"}),
+		leading: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "bos_operator_leading", Help: "1 for the operators that work in this process, 0 for those that stand by.",
+		}, []string{"operator"}),
+		progress: newProgress(),
 	}
 	version := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "bos_build_info", Help: "1, with the version that runs.",
 		ConstLabels: prometheus.Labels{"version": a.opts.Version},
 	}, func() float64 { return 1 })
-	m.registry.MustRegister(m.requests, m.calls, m.retries, m.passes, m.passedNodes, version, fleet{a}, guarded{a},
+	m.registry.MustRegister(m.requests, m.calls, m.retries, m.passes, m.passedNodes, m.unfinished, m.leading, version,
+		m.progress.phases, m.progress.sessions, &running{app: a}, fleet{a}, guarded{a},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if a.guard.refused != nil {
 		m.registry.MustRegister(a.guard.refused)
@@ -62,11 +74,12 @@ func newMetrics(a *App) *metrics {
 	return m
 }
 
-func (m *metrics) answered(operation string, status int, took time.Duration) {
+func (m *metrics) answered(ctx context.Context, operation string, status int, took time.Duration) {
 	if operation == "" {
 		operation = "none"
 	}
 	m.requests.WithLabelValues(operation, strconv.Itoa(status)).Observe(took.Seconds())
+	tracing.Answered(ctx, operation, status)
 }
 
 func (m *metrics) called(s call.Sample) {
@@ -76,9 +89,20 @@ func (m *metrics) called(s call.Sample) {
 	}
 }
 
-func (m *metrics) passed(role string, nodes int, took time.Duration) {
+func (m *metrics) passed(role string, nodes int, took time.Duration, err error) {
+	if err != nil {
+		m.unfinished.WithLabelValues(role).Inc()
+	}
 	m.passes.WithLabelValues(role).Observe(took.Seconds())
 	m.passedNodes.WithLabelValues(role).Add(float64(nodes))
+}
+
+func (m *metrics) leads(role string, leading bool) {
+	value := 0.0
+	if leading {
+		value = 1
+	}
+	m.leading.WithLabelValues(role).Set(value)
 }
 
 // fleet collects what is so at the moment.

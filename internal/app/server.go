@@ -35,6 +35,7 @@ func (a *App) newHandler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	answers = a.opts.Tracing.Handler(answers)
 	pages := web.Config{API: answers, Prefix: a.cfg.Prefix, Version: a.opts.Version, Log: a.log}
 	if cfg.Access != nil {
 		pages.Access = cfg.Access

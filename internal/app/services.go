@@ -81,7 +81,7 @@ func newServices(a *App) (*services, error) {
 			Name: name, BaseURL: url, TokenFile: a.cfg.TokenFile, Timeout: seconds(timeout), Logger: a.log,
 			MaxBatch: func() int { return a.view.Options().MaxComponentBatchSize },
 			Observe:  a.metrics.called, TimeScale: 1 / a.clock.Rate(), Insecure: a.cfg.InsecureSkipVerify, CAFile: a.cfg.CAFile,
-			Transport: a.opts.Transport,
+			Transport: a.opts.Transport, Tracer: a.opts.Tracing.Tracer(),
 		})
 		s.all[name] = service
 		return service
@@ -100,6 +100,7 @@ func newServices(a *App) (*services, error) {
 	}
 	where.s3.Logger, where.s3.Observe, where.s3.TimeScale = a.log, a.metrics.called, 1/a.clock.Rate()
 	where.s3.Insecure, where.s3.CAFile, where.s3.Transport = a.cfg.InsecureSkipVerify, a.cfg.CAFile, a.opts.Transport
+	where.s3.Tracer = a.opts.Tracing.Tracer()
 	objects, err := s3.New(where.s3)
 	if err != nil {
 		return nil, err
@@ -172,8 +173,9 @@ func (a *App) deps(holder string) *operator.Deps {
 	s := a.services
 	d := &operator.Deps{
 		Store: a.store, View: a.view, Clock: a.clock, HSM: s.hsm, PCS: s.pcs, BSS: s.bss, Images: s.images,
-		Power: s.power, Config: s.config, Holder: holder, Wall: a.opts.Wall, Log: a.log, Passes: a.metrics.passed,
+		Power: s.power, Config: s.config, Holder: holder, Wall: a.opts.Wall, Log: a.log, Passes: a.metrics.passed, Leading: a.metrics.leads,
 		Events: a.events, EventsBytes: int64(a.cfg.EventsMaxBytes), EventsKeep: a.cfg.EventsKeep,
+		Tracer:   a.opts.Tracing.Tracer(),
 		Services: map[string]operator.Service{},
 		Limits:   decide.PowerLimits{PerSecond: a.cfg.PowerOnRate, InFlight: a.cfg.PowerOnInFlight},
 	}

@@ -188,9 +188,9 @@ func (l *loop) once(ctx context.Context) (more bool) {
 	if len(ids) == 0 || ctx.Err() != nil {
 		return false
 	}
-	begun := time.Now()
-	again, err := l.pass(ctx, ids)
-	l.deps.passed(l.role, len(ids), begun)
+	pctx, done := l.deps.observe(ctx, l.role)
+	again, err := l.pass(pctx, ids)
+	done(len(ids), err)
 	if err != nil {
 		if ctx.Err() == nil {
 			l.deps.Log.Warn("a pass could not be finished", slog.String("operator", l.role), slog.Any("error", err))

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"bos/internal/bos"
 	"bos/internal/clock"
 	"bos/internal/decide"
@@ -106,8 +108,12 @@ type Deps struct {
 	// time.Now. No wait depends on it.
 	Wall func() time.Time
 	Log  *slog.Logger
-	// Passes is told of every pass, for metrics. It may be nil.
-	Passes func(role string, nodes int, took time.Duration)
+	// Passes is told of every pass, for metrics, and whether it could be finished;
+	// Leading of the beginning and the end of every leadership. They may be nil.
+	Passes  func(role string, nodes int, took time.Duration, err error)
+	Leading func(role string, leading bool)
+	// Tracer makes a span of each pass; nil makes none.
+	Tracer trace.Tracer
 
 	recovered recoveries
 }
@@ -184,7 +190,9 @@ func (d *Deps) campaign(ctx context.Context, name string, r role) {
 		l, err := d.Store.Campaign(ctx, name, d.Holder)
 		if err == nil {
 			log.Info("leading", slog.Int64("fence", l.Fence().Revision))
+			d.leads(name, true)
 			err = d.term(ctx, l, r)
+			d.leads(name, false)
 			log.Info("no longer leading")
 		}
 		if ctx.Err() != nil {
@@ -311,12 +319,5 @@ func (d *Deps) settle(ctx context.Context, written map[string]*bos.Record) {
 	}
 	if err := d.View.WaitFor(ctx, revision); err != nil {
 		d.Log.Debug("the view lags behind the store", slog.Any("error", err))
-	}
-}
-
-// passed reports a pass to the metrics.
-func (d *Deps) passed(role string, nodes int, begun time.Time) {
-	if d.Passes != nil {
-		d.Passes(role, nodes, time.Since(begun))
 	}
 }

@@ -140,9 +140,9 @@ func (t *setupTerm) run(ctx context.Context, rec *bos.SessionRecord) {
 	err := ctx.Err()
 	select {
 	case t.slots <- struct{}{}:
-		begun := time.Now()
-		err = t.setUp(ctx, rec)
-		t.passed(decide.RoleSessionSetup, rec.Sealed.Nodes, begun)
+		pctx, done := t.observe(ctx, decide.RoleSessionSetup)
+		err = t.setUp(pctx, rec)
+		done(rec.Sealed.Nodes, err)
 		<-t.slots
 	case <-ctx.Done():
 	}

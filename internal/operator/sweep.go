@@ -53,9 +53,9 @@ func (s *sweep) loop(ctx context.Context) {
 		case <-timer.C:
 		}
 		s.feed.Take()
-		begun := time.Now()
-		n, err := s.run(ctx)
-		s.deps.passed(s.role, n, begun)
+		pctx, done := s.deps.observe(ctx, s.role)
+		n, err := s.run(pctx)
+		done(n, err)
 		next := s.interval()
 		if err != nil && ctx.Err() == nil {
 			s.deps.Log.Warn("an operator did not finish; it will try again",

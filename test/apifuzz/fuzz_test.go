@@ -114,7 +114,7 @@ func startFuzzed(f *testing.F) *fuzzed {
 			return decide.DryRun(decide.DryRunInput{Session: &bos.Session{}}), nil
 		},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/plain") }),
-		Observe: func(operation string, _ int, _ time.Duration) { z.operation = operation },
+		Observe: func(_ context.Context, operation string, _ int, _ time.Duration) { z.operation = operation },
 	})
 	if err != nil {
 		f.Fatal(err)

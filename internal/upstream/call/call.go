@@ -26,6 +26,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 const (
@@ -65,6 +67,9 @@ type Config struct {
 	// Observe is called once for each call, for metrics. It must be safe for
 	// concurrent use and quick.
 	Observe func(Sample)
+	// Tracer makes a span of each call, and hands it on to the service; nil makes
+	// none.
+	Tracer trace.Tracer
 	// TimeScale multiplies the waits of retries and breakers, for simulated
 	// sites whose time runs faster. 0 means 1.
 	TimeScale float64

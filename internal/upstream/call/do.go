@@ -106,6 +106,7 @@ func (s *Service) prepare(ctx context.Context, req Request, body []byte) (*http.
 	if req.Attempt != "" {
 		hr.Header.Set(attemptHeader, req.Attempt)
 	}
+	s.handOn(ctx, hr)
 	token := ""
 	if s.token != nil {
 		if token, err = s.token.get(); err != nil {

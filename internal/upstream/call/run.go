@@ -40,7 +40,9 @@ type Attempt func(context.Context) (status int, err error)
 // request. The error is an [*Error].
 func (s *Service) Run(ctx context.Context, req Request, attempt Attempt) error {
 	start := time.Now()
+	ctx, done := s.trace(ctx, req)
 	status, e, retries := s.run(ctx, req, attempt)
+	done(status, e, retries)
 	if e != nil {
 		e.Service, e.Operation = s.cfg.Name, req.Operation
 	}

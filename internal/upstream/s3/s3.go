@@ -17,6 +17,7 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/s3utils"
+	"go.opentelemetry.io/otel/trace"
 
 	"bos/internal/bos"
 	"bos/internal/upstream/call"
@@ -52,6 +53,7 @@ type Config struct {
 	Transport http.RoundTripper
 	Logger    *slog.Logger
 	Observe   func(call.Sample)
+	Tracer    trace.Tracer
 	TimeScale float64
 	Insecure  bool
 	CAFile    string
@@ -96,7 +98,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	svc := call.New(call.Config{
 		Name: name, BaseURL: protocol + "://" + gateway, Timeout: timeout,
-		Transport: cfg.Transport, Logger: cfg.Logger, Observe: cfg.Observe,
+		Transport: cfg.Transport, Logger: cfg.Logger, Observe: cfg.Observe, Tracer: cfg.Tracer,
 		TimeScale: cfg.TimeScale, Insecure: cfg.Insecure, CAFile: cfg.CAFile,
 	})
 	if t, ok := svc.Transport().(*http.Transport); ok && cfg.Transport == nil {
