@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
 
+	"bos/internal/admission"
 	"bos/internal/bos"
 )
 
@@ -146,6 +149,7 @@ func TestExamplesAreTrue(t *testing.T) {
 		th.play(s)
 	}
 	th.refuse()
+	th.turnAway()
 	th.storeIsAway()
 	for id, o := range th.operations {
 		for _, status := range o.statuses {
@@ -285,6 +289,43 @@ func (th *theatre) refuse() {
 			send("", "application/json", make([]byte, th.server.front.Operation(id).MaxBody()+1))
 		}
 	}
+}
+
+// turnAway asks everything as somebody who does not say who they are, as one who
+// may do nothing, and too often.
+func (th *theatre) turnAway() {
+	th.tb.Helper()
+	defer func(a Access, l Limits) { th.server.access, th.server.limits = a, l }(th.server.access, th.server.limits)
+	th.server.access = &gate{}
+	wait := regexp.MustCompile(`try again in [^"]*`)
+	for id, o := range th.operations {
+		for i, status := range []string{"401", "403", "429"} {
+			if !slices.Contains(o.statuses, status) {
+				continue
+			}
+			th.server.limits.Rates = nil
+			if status == "429" {
+				th.server.limits.Rates = admission.NewRates(100, 1, 10)
+				th.server.limits.Rates.Take(people()["guest"].Key(), time.Now().Add(time.Minute))
+			}
+			r := th.request(step{method: o.method, path: th.path(id)})
+			if i > 0 {
+				r.Header.Set("Authorization", "guest")
+			}
+			got := th.send(r)
+			th.check(id, th.path(id), "", "", got)
+			place := th.places[id+" "+status]
+			same := func(text []byte) []byte { return wait.ReplaceAll(text, []byte("try again soon")) }
+			if got.status == statusNumber(status) && equalJSON(same(th.answers[place]), same(got.body)) {
+				th.seen[place] = true
+			}
+		}
+	}
+}
+
+func statusNumber(text string) int {
+	n, _ := strconv.Atoi(text)
+	return n
 }
 
 func equalJSON(a, b []byte) bool {

@@ -2147,6 +2147,9 @@ type EventsFound = EventPage
 // FleetFound The status of each component, in few bytes.
 type FleetFound = Fleet
 
+// Forbidden What went wrong with a request (RFC 9457).
+type Forbidden = ProblemDetails
+
 // OptionsFound Every option. An answer to a PATCH also has the options that were sent and are not known.
 type OptionsFound = Options
 
@@ -2203,6 +2206,12 @@ type TenantUnknown = ProblemDetails
 
 // TimelineFound Events, oldest first.
 type TimelineFound = EventPage
+
+// TooManyRequests What went wrong with a request (RFC 9457).
+type TooManyRequests = ProblemDetails
+
+// Unauthenticated What went wrong with a request (RFC 9457).
+type Unauthenticated = ProblemDetails
 
 // UnsupportedMediaType What went wrong with a request (RFC 9457).
 type UnsupportedMediaType = ProblemDetails
