@@ -62,6 +62,31 @@ func (e *event) style() style {
 	return plain
 }
 
+// seen tells events that are told twice from those that are new: a stream that
+// begins anew may repeat some. Several events may have one revision.
+type seen struct {
+	revision int64
+	same     map[string]bool
+}
+
+// fresh reports whether an event is new, and remembers it.
+func (s *seen) fresh(e *event) bool {
+	switch {
+	case e.Revision < s.revision:
+		return false
+	case e.Revision > s.revision || s.same == nil:
+		s.revision, s.same = e.Revision, map[string]bool{}
+	}
+	key := e.Type + "\x00" + e.Nodes + "\x00" + e.Text
+	known := s.same[key]
+	s.same[key] = true
+	return !known
+}
+
+// allNodes is enough for the names of all nodes, and someNodes for an idea of
+// which they are where there is little room.
+const allNodes, someNodes = 1 << 20, 40
+
 // ring keeps the last events.
 type ring struct {
 	events []event
@@ -134,15 +159,17 @@ func second(at string) string {
 	return t.Format(time.DateTime)
 }
 
-// line is an event as a line of text.
-func (e *event) line() []cell {
+// line is an event as a line of text, with so many columns for the names of
+// nodes at most.
+func (e *event) line(most int) []cell {
 	line := []cell{{text: second(e.Time)}, {phaseName(e.Type), e.style()}}
 	if session := val(e.Session); session != "" {
 		line = append(line, cell{text: session})
 	}
 	text := e.Text
 	if e.Count > 0 && !strings.Contains(text, e.Nodes) {
-		text = fmt.Sprintf("%s: %s", e.Nodes, text)
+		// The text is the rest of a sentence about them.
+		text = truncate(e.Nodes, most) + " " + text
 	}
 	return append(line, cell{text: text})
 }
@@ -209,27 +236,21 @@ over connections that are lost; as JSON it writes one event to a line.`,
 // followEvents shows events, and those that come after them until the program
 // is interrupted.
 func (a *app) followEvents(ctx context.Context, bos *client.Client, session, node string, kept []event, after int64) error {
+	told := seen{revision: after}
 	show := func(e event) error {
-		if e.Revision <= after && after != 0 {
+		if !told.fresh(&e) {
 			return nil
 		}
-		after = max(after, e.Revision)
 		if err := a.showEvent(&e); err != nil {
 			return err
 		}
 		return a.out.Flush()
 	}
-	last := after
 	for _, e := range kept {
-		last = max(last, e.Revision)
-		if err := a.showEvent(&e); err != nil {
+		if err := show(e); err != nil {
 			return err
 		}
 	}
-	if err := a.out.Flush(); err != nil {
-		return fmt.Errorf("writing: %w", err)
-	}
-	after = last
 	query := url.Values{"kinds": {"events"}}
 	if session != "" {
 		query.Set("session", session)
@@ -238,7 +259,7 @@ func (a *app) followEvents(ctx context.Context, bos *client.Client, session, nod
 		query.Set("component", node)
 	}
 	f := &follower{bos: bos, query: query, interval: pollInterval, quiet: quietInterval}
-	f.fetch = func(ctx context.Context) error { return pages(ctx, bos, session, node, after, show) }
+	f.fetch = func(ctx context.Context) error { return pages(ctx, bos, session, node, told.revision, show) }
 	f.tell = func(m client.Message) error {
 		switch m.Kind {
 		case "reset":
@@ -274,7 +295,7 @@ func (a *app) showEvent(e *event) error {
 	}
 	s := a.screen()
 	var line []string
-	for _, c := range e.line() {
+	for _, c := range e.line(allNodes) {
 		line = append(line, s.paint(clean(c.text), c.style))
 	}
 	_, err := fmt.Fprintln(a.out, strings.Join(line, gap))

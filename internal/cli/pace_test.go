@@ -71,3 +71,16 @@ func TestThousands(t *testing.T) {
 		}
 	}
 }
+
+func TestEventsThatAreToldTwice(t *testing.T) {
+	told := seen{revision: 3}
+	for i, test := range []struct {
+		revision int64
+		text     string
+		want     bool
+	}{{2, "a", false}, {4, "a", true}, {4, "b", true}, {4, "a", false}, {5, "a", true}, {4, "c", false}} {
+		if got := told.fresh(&event{Revision: test.revision, Text: test.text}); got != test.want {
+			t.Errorf("event %d, %d %s, is new: %v", i, test.revision, test.text, got)
+		}
+	}
+}

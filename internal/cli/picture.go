@@ -19,6 +19,8 @@ const (
 	narrowest, widest = 40, 120
 	// nameColumn is what stands before a bar, numberColumn what stands behind.
 	nameColumn, numberColumn = 14, 16
+	// kindColumn is for what kind of event it is.
+	kindColumn = 16
 	// failuresShown and slowestShown bound what is under the bars.
 	failuresShown, slowestShown = 5, 3
 )
@@ -295,10 +297,11 @@ func (w *watched) drawEvents(c *canvas) {
 		return
 	}
 	c.add()
-	events := w.events.events
+	// The bars tell of phases.
+	events := slices.DeleteFunc(slices.Clone(w.events.events), func(e event) bool { return e.Type == "phase" })
 	for _, e := range events[max(len(events)-room, 0):] {
 		line := []cell{{text: " "}}
-		for i, part := range e.line() {
+		for i, part := range e.line(someNodes) {
 			if i == 0 {
 				// The day is known to who watches.
 				if _, clock, ok := strings.Cut(part.text, " "); ok {
@@ -307,6 +310,9 @@ func (w *watched) drawEvents(c *canvas) {
 			}
 			if part.text == w.only && i == 2 {
 				continue
+			}
+			if i == 1 {
+				part.text = pad(part.text, kindColumn)
 			}
 			line = append(line, part, cell{text: gap})
 		}

@@ -37,7 +37,7 @@ func large(t *testing.T) *watched {
 	told(0, "session", outcome(0, 0, 0, 0, 0, 7200, 2800))
 	told(240*time.Second, "session", outcome(120, 3, 900, 4000, 1900, 3077, 0))
 	told(300*time.Second, "session", outcome(2580, 17, 1200, 4300, 1000, 903, 0))
-	told(300*time.Second, "event", `{"revision":9,"time":"2026-11-23T09:43:10Z","type":"failed","session":"reboot-compute-1","count":17,"nodes":"x1000c0s[0-7]b[0-1]n0,x1001c7s7b1n1","text":"PCS can't turn them on"}`)
+	told(300*time.Second, "event", `{"revision":9,"time":"2026-11-23T09:43:10Z","type":"failed","session":"reboot-compute-1","count":17,"nodes":"x1000c0s[0-7]b[0-1]n0,x1001c7s7b1n1","text":"can't be turned on, says pcs"}`)
 	return w
 }
 

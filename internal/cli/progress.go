@@ -52,8 +52,8 @@ type watched struct {
 	notice string
 	// gone says that the session is no more.
 	gone bool
-	// revision is that of the last event.
-	revision int64
+	// told are the last events, which may be told again.
+	told seen
 }
 
 // update takes where the nodes of a session are.
@@ -118,10 +118,9 @@ func (w *watched) take(m client.Message, now time.Time) (*event, *progress, erro
 		w.fleet = &told
 	case "event":
 		told, err := client.Decode[event](m.Data)
-		if err != nil || told.Revision != 0 && told.Revision <= w.revision {
+		if err != nil || !w.told.fresh(&told) {
 			return nil, nil, err
 		}
-		w.revision = told.Revision
 		return &told, nil, w.events.add(eventsKept)(told)
 	}
 	return nil, nil, nil
