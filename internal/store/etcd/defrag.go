@@ -19,6 +19,15 @@ import (
 // of 8 GiB takes minutes.
 const defragTimeout = 10 * time.Minute
 
+// A member forgets the history in its own time, and only the one that was asked
+// to says when it is done: the others are when what they have in use has not
+// become less for some looks.
+const (
+	settleLooks   = 4
+	settlePause   = 250 * time.Millisecond
+	settleTimeout = time.Minute
+)
+
 // Defragmented is what became of a member's file.
 type Defragmented struct {
 	Name string
@@ -48,10 +57,14 @@ func (a *Admin) Defragment(ctx context.Context) ([]Defragmented, error) {
 	})
 	var done []Defragmented
 	for _, m := range members {
-		if err := a.defragment(ctx, m.endpoint); err != nil {
+		before, err := a.settle(ctx, m.endpoint)
+		if err == nil {
+			err = a.defragment(ctx, m.endpoint)
+		}
+		if err != nil {
 			return done, fmt.Errorf("defragment member %x (%s): %w", m.ID, m.Name, err)
 		}
-		done = append(done, Defragmented{Name: m.Name, Before: m.Bytes})
+		done = append(done, Defragmented{Name: m.Name, Before: before})
 	}
 	members, err = a.Members(ctx)
 	if err != nil {
@@ -92,6 +105,31 @@ func (a *Admin) forget(ctx context.Context) error {
 		return fmt.Errorf("forget the history: %w", err)
 	}
 	return nil
+}
+
+// settle waits until a member has forgotten its history, and returns the size of
+// its file.
+func (a *Admin) settle(ctx context.Context, endpoint string) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	least := int64(-1)
+	for looks := 0; ; looks++ {
+		status, err := a.status(ctx, endpoint)
+		if err != nil {
+			return 0, a.engine.wrap(ctx, err)
+		}
+		if least < 0 || status.DbSizeInUse < least {
+			least, looks = status.DbSizeInUse, 0
+		}
+		if looks >= settleLooks {
+			return status.DbSize, nil
+		}
+		select {
+		case <-time.After(settlePause):
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
 }
 
 func (a *Admin) defragment(ctx context.Context, endpoint string) error {
