@@ -86,9 +86,7 @@ func TestEventsOfABoot(t *testing.T) {
 	everything, _ := json.Marshal(first.events("/events?limit=10000"))
 	rec := first.View().Record(id)
 	secrets := []string{rec.Component.DesiredState.Value().BSSToken.Value()}
-	for _, word := range strings.Fields(rec.Component.DesiredArtifacts().KernelParameters.Value()) {
-		secrets = append(secrets, word)
-	}
+	secrets = append(secrets, strings.Fields(rec.Component.DesiredArtifacts().KernelParameters.Value())...)
 	if len(secrets) < 3 {
 		t.Fatalf("there is nothing to look for: %q", secrets)
 	}

@@ -71,7 +71,7 @@ func has(f *dto.MetricFamily, labels ...string) bool {
 func TestMetricsAreDocumented(t *testing.T) {
 	site := newSite(t, sim.Config{Nodes: 2, TimeScale: quick})
 	p := start(t, app.Options{Site: site}, func(c *config.Config) { c.DataDir = t.TempDir() })
-	names := described(t, p.App.Registry())
+	names := described(t, p.Registry())
 	ours := regexp.MustCompile("`(bos_[a-z_]+)`")
 	text := read(t, "../../docs/METRICS.md")
 	var documented []string
@@ -167,9 +167,9 @@ func TestObservedBoot(t *testing.T) {
 	p.session("first", "boot")
 	p.complete(site, "first")
 	until(t, "the end of the session is among the metrics", func() bool {
-		return has(families(t, p.App.Registry())["bos_session_seconds"], "operation", "boot", "outcome", "succeeded")
+		return has(families(t, p.Registry())["bos_session_seconds"], "operation", "boot", "outcome", "succeeded")
 	})
-	f := families(t, p.App.Registry())
+	f := families(t, p.Registry())
 	for _, phase := range []string{"power_on_called", "configuring"} {
 		if !has(f["bos_phase_seconds"], "phase", phase, "failed", "false") {
 			t.Errorf("the phase %s was not measured: %v", phase, f["bos_phase_seconds"])

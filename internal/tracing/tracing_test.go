@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -65,6 +66,49 @@ func TestOtherProtocolsAreRefused(t *testing.T) {
 	_, err := FromEnvironment(t.Context(), environment("OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"), "1")
 	if err == nil || !strings.Contains(err.Error(), "OTEL_EXPORTER_OTLP_PROTOCOL") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// With an endpoint in the environment, spans arrive there.
+func TestSends(t *testing.T) {
+	arrived := make(chan *http.Request, 10)
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { arrived <- r }))
+	defer collector.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-key=hush")
+	tracing, err := FromEnvironment(t.Context(), os.Getenv, "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := tracing.Tracer().Start(t.Context(), "pass power-on")
+	span.End()
+	if err := tracing.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r := <-arrived
+	if r.URL.Path != "/v1/traces" || r.Header.Get("Content-Type") != "application/x-protobuf" || r.Header.Get("X-Key") != "hush" {
+		t.Errorf("the collector got %s with %v", r.URL.Path, r.Header)
+	}
+}
+
+// A collector that is away keeps nobody waiting for long, and costs no more than
+// the spans.
+func TestCollectorAway(t *testing.T) {
+	collector := httptest.NewServer(http.NotFoundHandler())
+	collector.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	tracing, err := FromEnvironment(t.Context(), os.Getenv, "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 * maxQueue {
+		_, span := tracing.Tracer().Start(t.Context(), "pass power-on")
+		span.End()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := tracing.Close(ctx); err == nil {
+		t.Error("the end of the traces was sent to nobody")
 	}
 }
 

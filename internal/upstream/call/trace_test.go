@@ -45,8 +45,8 @@ func TestTrace(t *testing.T) {
 			t.Errorf("the service heard %q, want %q", heard[i], want)
 		}
 		for _, a := range span.Attributes() {
-			if strings.Contains(a.Value.Emit(), "secret") {
-				t.Errorf("%s is %s", a.Key, a.Value.Emit())
+			if strings.Contains(a.Value.String(), "secret") {
+				t.Errorf("%s is %s", a.Key, a.Value.String())
 			}
 		}
 	}
