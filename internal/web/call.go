@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // problem is why the API, or a page, could not do something.
@@ -146,9 +147,33 @@ func (v *visit) ask(method, target string, body []byte, read func(io.Reader) err
 	return read(in)
 }
 
+const (
+	// tries is how often a document is asked for that the service is too busy to
+	// show, tryPause how long it then gets.
+	tries    = 4
+	tryPause = 300 * time.Millisecond
+)
+
+// patiently asks again where the API could not answer at the moment: under load
+// its view of the store may be late, and a page is better late too than missing.
+func (v *visit) patiently(ask func() error) error {
+	for try := 1; ; try++ {
+		err := ask()
+		var p *problem
+		if try == tries || !errors.As(err, &p) || p.Status != http.StatusServiceUnavailable {
+			return err
+		}
+		select {
+		case <-time.After(tryPause):
+		case <-v.ctx().Done():
+			return err
+		}
+	}
+}
+
 // get reads one document.
 func (v *visit) get(target string, into any) error {
-	return v.ask(http.MethodGet, target, nil, decodeInto(target, into))
+	return v.patiently(func() error { return v.ask(http.MethodGet, target, nil, decodeInto(target, into)) })
 }
 
 // post sends a document and reads the answer; either may be nil.
@@ -177,7 +202,11 @@ func decodeInto(target string, into any) func(io.Reader) error {
 
 // each reads a list, item by item.
 func each[T any](v *visit, target string, use func(T)) error {
-	return v.ask(http.MethodGet, target, nil, func(r io.Reader) error {
+	return v.patiently(func() error { return v.ask(http.MethodGet, target, nil, readEach(target, use)) })
+}
+
+func readEach[T any](target string, use func(T)) func(io.Reader) error {
+	return func(r io.Reader) error {
 		dec := json.NewDecoder(r)
 		if _, err := dec.Token(); err != nil {
 			return fmt.Errorf("read the list of %s: %w", target, err)
@@ -190,7 +219,7 @@ func each[T any](v *visit, target string, use func(T)) error {
 			use(item)
 		}
 		return nil
-	})
+	}
 }
 
 // optional turns a refusal into what is shown in the place of a section; other

@@ -202,6 +202,10 @@ func (v *visit) fail(err error) {
 		v.sendToLogin()
 		return
 	}
+	if p.Status == http.StatusServiceUnavailable && v.r.Method == http.MethodGet && !v.partial() {
+		// It comes back by itself.
+		v.w.Header().Set("Refresh", "5")
+	}
 	if err := v.showAs(p.Status, "error", v.newPage(p.heading(), "", p)); err != nil {
 		v.site.log.ErrorContext(v.ctx(), "a page failed", slog.Any("error", err))
 		v.w.WriteHeader(http.StatusInternalServerError)

@@ -43,7 +43,7 @@ func TestPagesShowWhatTheAPISays(t *testing.T) {
 	if err := json.Unmarshal([]byte(answer.body), &fleet); err != nil || fleet.Total < 8 {
 		t.Errorf("%+v, %v", fleet, err)
 	}
-	s.get("/ui/fleet.json?layout="+fleet.Layout).wants(200).lacks(`"ids"`)
+	s.get("/ui/fleet.json?layout=" + fleet.Layout).wants(200).lacks(`"ids"`)
 	s.get("/ui/fleet.json", "If-None-Match", answer.Header.Get("Etag")).wants(304)
 }
 
@@ -168,7 +168,7 @@ func TestPaths(t *testing.T) {
 	s.get("/uix").wants(404, `"title":"Not Found"`)
 	s.get("/v2/version").wants(200, `"major":"2"`)
 	asset := regexp.MustCompile(`static/app\.css\?v=[^"]+`).FindString(s.get("/ui/").body)
-	if got := s.get("/ui/" + asset).wants(200, "--back"); !strings.Contains(got.Header.Get("Cache-Control"), "immutable") {
+	if got := s.get("/ui/"+asset).wants(200, "--back"); !strings.Contains(got.Header.Get("Cache-Control"), "immutable") {
 		t.Error(got.Header)
 	}
 	if got := s.get("/ui/static/app.css").wants(200); got.Header.Get("Cache-Control") != "no-cache" {
@@ -214,6 +214,21 @@ func TestConfig(t *testing.T) {
 			}
 		}
 	}
+	// One that is busy for a moment is asked again.
+	var asked int
+	busy, err := web.New(web.Config{API: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked++; asked == 1 {
+			w.WriteHeader(503)
+			return
+		}
+		_, _ = w.Write([]byte(`{"total":0}`))
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := serveOne(t, busy, "/ui/"); got.StatusCode != 200 || asked != 2 {
+		t.Errorf("%d after %d tries", got.StatusCode, asked)
+	}
 	refusing, err := web.New(web.Config{API: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(503)
@@ -222,7 +237,7 @@ func TestConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := serveOne(t, refusing, "/ui/"); got.StatusCode != 503 || !strings.Contains(got.body, "store: it is away") {
+	if got := serveOne(t, refusing, "/ui/"); got.StatusCode != 503 || got.Header.Get("Refresh") == "" || !strings.Contains(got.body, "store: it is away") {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
 }
