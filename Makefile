@@ -15,7 +15,7 @@ CLUSTER_NODES ?= 500
 OUTAGE_NODES ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race race-test crash-test cluster-test upgrade-test outage-test conformance-traces fuzz vet lint api-lint fmt man dist dist-check helm-test alerts-test generate generate-check
+.PHONY: help build demo test race race-test crash-test cluster-test upgrade-test outage-test browser-test conformance-traces fuzz vet lint api-lint fmt man dist dist-check helm-test alerts-test generate generate-check
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ upgrade-test: ## Replace a cluster of an earlier build, FORMER (the last before 
 outage-test: ## Take each service away for a minute, in five ways, in the midst of a reboot of OUTAGE_NODES (500)
 	TEST_OUTAGE_ALL=1 TEST_OUTAGE_NODES=$(OUTAGE_NODES) TEST_OUTAGE_SECONDS=60 TEST_OUTAGE_LENIENCY=1 \
 		$(GO) test -count=1 -v -timeout 3h -parallel 4 ./test/outage
+
+browser-test: build ## Drive the dashboard in a headless Chromium; SCREENSHOTS=folder keeps pictures
+	test/browser/prepare
+	BOSD=$(CURDIR)/bin/bosd SCREENSHOTS=$(SCREENSHOTS) node --test --test-concurrency=1 $(sort $(wildcard test/browser/*.test.mjs))
 
 conformance-traces: ## Play the recorded traces of the operators over real HTTP, many at once
 	$(GO) test -count=1 -tags traces -parallel $(TRACES_AT_ONCE) -run 'TestTracesForReal' ./test/conformance
