@@ -26,8 +26,8 @@ const (
 	maxLabel = 63
 	// jobRetries is how often a Job that could not reach BOS tries again.
 	jobRetries = 6
-	// nobody is the user that a Job runs as.
-	nobody = 65534
+	// nobody is the user that a Job runs as, which is that of the image.
+	nobody = 65532
 )
 
 // kubeFlags say what Job is made.
@@ -255,7 +255,7 @@ func (f *kubeFlags) configMap(name string, body *tree) *tree {
 // job makes a Job that runs bos job.
 func (f *kubeFlags) job(name, digest, folder string, env []string) *tree {
 	container := object(
-		"name", "bos", "image", f.image, "command", array(stringTree("bos"), stringTree("job")),
+		"name", "bos", "image", f.image, "command", array(stringTree("/usr/bin/bos"), stringTree("job")),
 		"env", f.environment(env),
 		"resources", object("requests", object("cpu", "10m", "memory", "32Mi"), "limits", object("memory", "256Mi")),
 		"securityContext", object("allowPrivilegeEscalation", false, "readOnlyRootFilesystem", true,

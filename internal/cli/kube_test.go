@@ -66,7 +66,7 @@ func TestManifest(t *testing.T) {
 	if len(container.VolumeMounts) != 1 || container.VolumeMounts[0].MountPath != jobFolder {
 		t.Errorf("it has its template in %v", container.VolumeMounts)
 	}
-	if diff := cmp.Diff([]string{"bos", "job"}, container.Command); diff != "" {
+	if diff := cmp.Diff([]string{"/usr/bin/bos", "job"}, container.Command); diff != "" {
 		t.Error(diff)
 	}
 
