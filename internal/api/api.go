@@ -77,6 +77,9 @@ type Config struct {
 	Plan func(ctx context.Context, s *bos.Session) (bos.SessionPlan, error)
 	// Events take what clients make happen; nil takes nothing.
 	Events *events.Recorder
+	// Closing is closed when streams are to end, before the server shuts down; nil
+	// never is.
+	Closing <-chan struct{}
 	// Prefix is where every path is served beside the root; "" means
 	// [DefaultPrefix].
 	Prefix string
@@ -115,6 +118,8 @@ type server struct {
 	explain   func(ctx context.Context, rec *bos.Record, session *bos.SessionRecord) bos.Why
 	plan      func(ctx context.Context, s *bos.Session) (bos.SessionPlan, error)
 	events    *events.Recorder
+	closing   <-chan struct{}
+	live      live
 	prefix    string
 	proxyPath string
 	metrics   http.Handler
@@ -140,7 +145,7 @@ type server struct {
 // configuration is missing or wrong.
 func New(cfg Config) (http.Handler, error) {
 	s := &server{
-		store: cfg.Store, view: cfg.View, clock: cfg.Clock, images: cfg.Images, tenants: cfg.Tenants, explain: cfg.Explain, plan: cfg.Plan, events: cfg.Events,
+		store: cfg.Store, view: cfg.View, clock: cfg.Clock, images: cfg.Images, tenants: cfg.Tenants, explain: cfg.Explain, plan: cfg.Plan, events: cfg.Events, closing: cfg.Closing,
 		prefix: cfg.Prefix, proxyPath: cfg.ProxyPath, metrics: cfg.Metrics, log: cfg.Log, now: cfg.Now, observe: cfg.Observe,
 		access: cfg.Access, limits: cfg.Limits, trail: cfg.Trail, refused: cfg.Refused,
 	}
@@ -236,7 +241,7 @@ func (s *server) handlers() map[string]handler {
 		"get_v2_component_why":      s.whyComponent,
 		"get_v2_component_timeline": s.timeline,
 		"get_v2_session_events":     s.sessionEvents,
-		"get_v2_events":             s.listEvents,
+		"get_v2_events":             s.getEvents,
 
 		"get_v2_options":   s.getOptions,
 		"patch_v2_options": s.patchOptions,

@@ -103,7 +103,11 @@ func readExamples(tb testing.TB) *examples {
 					place = response.Ref[strings.LastIndex(response.Ref, "/")+1:]
 				}
 				e.places[op.OperationID+" "+status] = place
-				for _, media := range response.Value.Content {
+				for kind, media := range response.Value.Content {
+					if kind == contentTypeStream {
+						add(e.answers, place+" stream", media)
+						continue
+					}
 					add(e.answers, place, media)
 				}
 			}
@@ -132,7 +136,10 @@ type theatre struct {
 // the document lists is provoked.
 func TestExamplesAreTrue(t *testing.T) {
 	th := &theatre{examples: readExamples(t), sent: map[string]bool{}, seen: map[string]bool{}, provoked: map[string]bool{}}
-	th.site = start(t, func(c *Config) { c.Now = func() time.Time { return th.now } })
+	th.site = start(t, func(c *Config) {
+		c.Now = func() time.Time { return th.now }
+		c.Limits.Streams = admission.NewStreams(1)
+	})
 	th.tenants.nodes["vcluster-blue"] = []string{"x3000c0s1b0n0"}
 	th.machines.set(func(m *machines) {
 		m.compute = []string{"x3000c0s1b0n0", "x3000c0s1b0n1", "x3000c0s2b0n0"}
@@ -145,6 +152,7 @@ func TestExamplesAreTrue(t *testing.T) {
 		}
 	}
 	th.askAgain()
+	th.stream()
 	for _, s := range endStory() {
 		th.play(s)
 	}
@@ -245,6 +253,34 @@ func (th *theatre) path(operation string) string {
 		path = strings.ReplaceAll(path, name, value)
 	}
 	return path
+}
+
+// stream follows what happens, and is one too many meanwhile.
+func (th *theatre) stream() {
+	th.tb.Helper()
+	place := th.places["get_v2_events 200"] + " stream"
+	var want string
+	if err := json.Unmarshal(th.answers[place], &want); err != nil {
+		th.tb.Fatal(err)
+	}
+	f := th.follow("", "?kinds=fleet")
+	defer f.close()
+	got := ""
+	for range strings.Count(want, "\n\n") {
+		got += f.next().String()
+	}
+	// The revision depends on how many requests the story has.
+	if id := regexp.MustCompile(`id: \d+`); id.ReplaceAllString(got, "id") != id.ReplaceAllString(want, "id") {
+		th.tb.Errorf("the document and the server differ:\n%s\n%s", want, got)
+	}
+	th.seen[place] = true
+	r := th.request(step{method: http.MethodGet, path: th.path("get_v2_events")})
+	r.Header.Set("Accept", contentTypeStream)
+	refused := th.send(r)
+	th.check("get_v2_events", th.path("get_v2_events"), "", "", refused)
+	if refused.header.Get("Retry-After") != "10" {
+		th.tb.Errorf("Retry-After: %q", refused.header.Get("Retry-After"))
+	}
 }
 
 // askAgain asks once more for what has not changed.

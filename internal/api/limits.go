@@ -17,13 +17,16 @@ import (
 const (
 	limitRate     = "rate"
 	limitRequests = "requests"
+	limitStreams  = "streams"
 )
 
 // Limits bound what clients can take of the API; a bound that is 0 or nil is
 // none, but for those that say otherwise.
 type Limits struct {
-	// Requests lets requests in, Rates counts those of each client.
+	// Requests lets requests in, Streams those of them that follow what happens;
+	// Rates counts those of each client.
 	Requests *admission.Gate
+	Streams  *admission.Gate
 	Rates    *admission.Rates
 	// HeaderBytes is the largest size of a request's line and header. What is
 	// much larger the HTTP server must refuse.

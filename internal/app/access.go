@@ -30,7 +30,9 @@ type guard struct {
 	access *auth.Authenticator
 	trail  *audit.Trail
 	gate   *admission.Gate
-	rates  *admission.Rates
+	// streams bounds those who follow what happens.
+	streams *admission.Gate
+	rates   *admission.Rates
 	// refused counts what is refused for a limit.
 	refused *prometheus.CounterVec
 }
@@ -44,7 +46,7 @@ const headerSlack = 64 << 10
 func (a *App) prepareGuard() error {
 	l := &a.cfg.Limits
 	a.guard = guard{
-		gate: admission.NewGate(l.MaxRequests),
+		gate: admission.NewGate(l.MaxRequests), streams: admission.NewStreams(l.MaxStreams),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bos_api_refused_total", Help: "Connections and requests that were refused for a limit, by limit.",
 		}, []string{"limit"}),
@@ -165,7 +167,7 @@ func (g *guard) apply(cfg *api.Config, c *config.Config) error {
 		return fmt.Errorf("request-timeout: %w", err)
 	}
 	cfg.Limits = api.Limits{
-		Requests: g.gate, Rates: g.rates, HeaderBytes: c.MaxHeaderBytes, BodiesBytes: int64(c.Limits.MaxBodiesBytes),
+		Requests: g.gate, Streams: g.streams, Rates: g.rates, HeaderBytes: c.MaxHeaderBytes, BodiesBytes: int64(c.Limits.MaxBodiesBytes),
 		BodyBytes: bodies, BodyBytesOf: bodiesOf, Items: c.Limits.MaxItems, Timeout: timeout, TimeoutOf: timeoutOf, ReadTimeout: c.ReadTimeout,
 	}
 	cfg.Refused = g.refuse
@@ -210,6 +212,7 @@ type guarded struct{ app *App }
 var (
 	connectionsDesc  = prometheus.NewDesc("bos_api_connections", "Connections that are open.", nil, nil)
 	insideDesc       = prometheus.NewDesc("bos_api_requests_inside", "Requests that are being worked on.", nil, nil)
+	streamsDesc      = prometheus.NewDesc("bos_api_streams", "Streams of events that are open.", nil, nil)
 	clientsDesc      = prometheus.NewDesc("bos_api_rate_clients", "Clients that are remembered for the rate.", nil, nil)
 	expiryDesc       = prometheus.NewDesc("bos_tls_certificate_expiry_seconds", "When the server's certificate expires, in Unix time.", nil, nil)
 	keysDesc         = prometheus.NewDesc("bos_auth_keys_fetched_seconds", "When the keys of an issuer were last had, in Unix time; 0 for never.", []string{"issuer"}, nil)
@@ -223,7 +226,7 @@ var (
 // Describe implements [prometheus.Collector].
 func (guarded) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		connectionsDesc, insideDesc, clientsDesc, expiryDesc, keysDesc, keysFailingDesc,
+		connectionsDesc, insideDesc, streamsDesc, clientsDesc, expiryDesc, keysDesc, keysFailingDesc,
 		auditLinesDesc, auditWaitingDesc, auditFailingDesc, auditFaultsDesc,
 	} {
 		ch <- d
@@ -241,6 +244,7 @@ func (c guarded) Collect(ch chan<- prometheus.Metric) {
 	}
 	if g.gate != nil {
 		send(insideDesc, prometheus.GaugeValue, float64(g.gate.Inside()))
+		send(streamsDesc, prometheus.GaugeValue, float64(g.streams.Inside()))
 	}
 	if g.rates != nil {
 		send(clientsDesc, prometheus.GaugeValue, float64(g.rates.Clients()))

@@ -81,6 +81,8 @@ type App struct {
 	metrics  *metrics
 	operated *operator.Deps
 	events   *events.Recorder
+	// closing is closed when the app begins to stop.
+	closing <-chan struct{}
 	// schedule makes copies of the store; nil makes none.
 	schedule *snapshot.Schedule
 
@@ -109,7 +111,7 @@ func Start(ctx context.Context, cfg *config.Config, opts Options) (*App, error) 
 	a := &App{cfg: cfg, opts: opts, log: opts.Log, site: opts.Site, failed: make(chan error, 1)}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	operate, retire := context.WithCancel(run)
-	a.cancel, a.retire = cancel, retire
+	a.cancel, a.retire, a.closing = cancel, retire, operate.Done()
 	if err := a.start(ctx, run, operate); err != nil {
 		return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 	}

@@ -3,12 +3,15 @@
 package app_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"bos/internal/app"
 	"bos/internal/bos"
@@ -140,6 +143,101 @@ func TestWhyOfASilentNode(t *testing.T) {
 	for _, service := range []string{"pcs", "bss", "node"} {
 		if !slices.ContainsFunc(why.Said, func(s bos.Said) bool { return s.Service == service }) {
 			t.Errorf("nothing is said by %s: %+v", service, why.Said)
+		}
+	}
+}
+
+// follow opens a stream of a process, from after an id on.
+func (p *process) follow(after string) (*bufio.Reader, func()) {
+	p.t.Helper()
+	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.URL()+"/v2/events", nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/event-stream")
+	r.Header.Set("Accept-Encoding", "gzip")
+	if after != "" {
+		r.Header.Set("Last-Event-ID", after)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil || res.StatusCode != http.StatusOK {
+		p.t.Fatalf("%v %v", res, err)
+	}
+	return bufio.NewReader(res.Body), func() { _ = res.Body.Close() }
+}
+
+// A boot is followed over a real connection whose times of reading and writing
+// are bounded, another process goes on where the first one was, and a process
+// that is to stop does not wait for those who follow.
+func TestFollowABoot(t *testing.T) {
+	noLeak(t)
+	site := newSite(t, sim.Config{Nodes: 8, Seed: 1})
+	store := cluster(t)
+	at := func(c *config.Config) {
+		c.EtcdEndpoints = []string{store}
+		c.ReadTimeout, c.WriteTimeout = time.Second, time.Second
+	}
+	first, second := start(t, app.Options{Site: site}, at), start(t, app.Options{Site: site}, at)
+	first.discovered(site)
+	first.template(site, "")
+	in, end := first.follow("")
+	defer end()
+	id, events, statuses := "", 0, map[string]bool{}
+	read := func(in *bufio.Reader, enough func(kind, data string) bool) {
+		kind := ""
+		for {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				t.Fatalf("the stream ended: %v", err)
+			}
+			name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+			switch name {
+			case "id":
+				id = value
+			case "event":
+				kind = value
+			case "data":
+				if kind == "event" {
+					events++
+				}
+				if enough(kind, value) {
+					return
+				}
+			}
+		}
+	}
+	read(in, func(kind, _ string) bool { return kind == "fleet" })
+	first.session("boot", "boot")
+	read(in, func(kind, data string) bool {
+		if kind == "session" {
+			var doc struct{ Outcome bos.Outcome }
+			if err := json.Unmarshal([]byte(data), &doc); err != nil {
+				t.Fatal(err)
+			}
+			statuses[string(doc.Outcome.Status)] = true
+		}
+		return statuses["complete"]
+	})
+	if !statuses["running"] || events == 0 {
+		t.Errorf("told of %v and %d events", statuses, events)
+	}
+	other, endOther := second.follow(id)
+	defer endOther()
+	read(other, func(kind, data string) bool {
+		if kind == "reset" {
+			t.Errorf("the other process begins anew: %s", data)
+		}
+		return kind == "fleet"
+	})
+	second.session("again", "shutdown")
+	read(other, func(kind, data string) bool { return kind == "session" && strings.Contains(data, `"name":"again"`) })
+	// Longer than a request may take.
+	read(in, func(kind, data string) bool { return kind == "event" && strings.Contains(data, "the session is complete") && strings.Contains(data, "again") })
+	first.stop()
+	second.stop()
+	for _, left := range []*bufio.Reader{in, other} {
+		if _, err := io.Copy(io.Discard, left); err != nil {
+			t.Errorf("the stream did not end well: %v", err)
 		}
 	}
 }

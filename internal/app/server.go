@@ -23,7 +23,7 @@ func (a *App) newHandler() (http.Handler, error) {
 		Store: a.store, View: a.view, Clock: a.clock, Images: a.services.images,
 		Prefix: a.cfg.Prefix, ProxyPath: a.cfg.ProxyPath, Log: a.log,
 		Metrics: promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{EnableOpenMetrics: true}),
-		Observe: a.metrics.answered, Now: a.opts.Wall, Explain: a.explain, Plan: a.planner().Plan, Events: a.events,
+		Observe: a.metrics.answered, Now: a.opts.Wall, Explain: a.explain, Plan: a.planner().Plan, Events: a.events, Closing: a.closing,
 	}
 	if a.services.tenants != nil {
 		cfg.Tenants = a.services.tenants

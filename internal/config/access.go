@@ -48,8 +48,9 @@ type Access struct {
 
 // Limits bound what clients can take of the API.
 type Limits struct {
-	// MaxConnections and MaxRequests are those at the same moment.
-	MaxConnections, MaxRequests int
+	// MaxConnections and MaxRequests are those at the same moment, MaxStreams the
+	// requests among them that follow what happens.
+	MaxConnections, MaxRequests, MaxStreams int
 	// MaxHeadersBytes and MaxBodiesBytes bound the headers and bodies of all
 	// requests together.
 	MaxHeadersBytes, MaxBodiesBytes int
@@ -80,7 +81,7 @@ func defaultLimits() Limits {
 	return Limits{
 		// Nodes report by the ten thousand at the same moment, each on a
 		// connection of its own, or all through one gateway.
-		MaxConnections: 50_000, MaxRequests: 20_000,
+		MaxConnections: 50_000, MaxRequests: 20_000, MaxStreams: 256,
 		MaxHeadersBytes: 256 << 20, MaxBodiesBytes: 512 << 20,
 		Rate: 500, RateBurst: 50_000, RateClients: 65_536,
 		// More than the nodes of the largest site that is simulated.
@@ -119,6 +120,7 @@ func (c *Config) limitSettings() []*setting {
 	return []*setting{
 		{GroupLimits, "max-connections", "`number` of connections at the same moment", integer(&l.MaxConnections), nil, within(&l.MaxConnections, 1, 1<<20)},
 		{GroupLimits, "max-requests", "`number` of requests at the same moment", integer(&l.MaxRequests), nil, within(&l.MaxRequests, 1, 1<<20)},
+		{GroupLimits, "max-streams", "`number` of streams of events at the same moment", integer(&l.MaxStreams), nil, within(&l.MaxStreams, 1, 1<<16)},
 		{GroupLimits, "max-headers-bytes", "largest `size` of the headers of all requests together", integer(&l.MaxHeadersBytes), nil,
 			within(&l.MaxHeadersBytes, 1<<20, 1<<34)},
 		{GroupLimits, "max-bodies-bytes", "largest `size` of the bodies of all requests together", integer(&l.MaxBodiesBytes), nil,

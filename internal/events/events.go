@@ -68,6 +68,8 @@ type Recorder struct {
 	mu      sync.Mutex
 	waiting map[kind]*pending
 	nodes   int
+	// flying are those that are being written.
+	flying int
 	// paces remember how often each kind was written lately.
 	paces map[kind]pace
 	stats Stats
@@ -182,7 +184,7 @@ func (r *Recorder) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stats
-	s.Waiting = len(r.waiting)
+	s.Waiting = len(r.waiting) + r.flying
 	return s
 }
 
@@ -216,9 +218,9 @@ func (r *Recorder) flush(ctx context.Context, all bool) time.Duration {
 	}
 	docs := documents(due)
 	for len(docs) > 0 {
-		n, err := r.write(ctx, docs)
-		docs = docs[n:]
+		err := r.write(ctx, docs[0])
 		if err == nil {
+			docs = docs[1:]
 			continue
 		}
 		if bos.IsUnavailable(err) || ctx.Err() != nil {
@@ -251,6 +253,7 @@ func (r *Recorder) take(all bool) ([]*pending, time.Duration) {
 		delete(r.waiting, k)
 		r.nodes -= len(p.nodes)
 	}
+	r.flying = len(due)
 	if r.lost > 0 {
 		r.seq++
 		due = append(due, &pending{at: r.now(), seq: r.seq, lost: r.lost, kind: kind{
@@ -267,6 +270,7 @@ func (r *Recorder) done(due []*pending) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.flying = 0
 	if len(r.paces) > maxKinds {
 		clear(r.paces)
 	}
@@ -334,27 +338,19 @@ func parts(nodes []string) []part {
 	return append(parts(ids[:half]), parts(ids[half:])...)
 }
 
-// write writes as many documents as fit into one transaction and returns how
-// many that were.
-func (r *Recorder) write(ctx context.Context, docs []document) (int, error) {
-	var txn store.Txn
-	size := 0
-	for _, d := range docs {
-		size += len(d.key) + len(d.value)
-		if len(txn.Ops) == store.MaxOps || size > store.MaxBytes && len(txn.Ops) > 0 {
-			break
-		}
-		txn.Ops = append(txn.Ops, store.Op{Key: d.key, Value: d.value, Expect: store.AnyRevision})
-	}
+// write writes one document: each event has a revision of its own, by which who
+// reads them goes on.
+func (r *Recorder) write(ctx context.Context, d document) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	if _, err := r.store.Commit(ctx, txn); err != nil {
-		return 0, err
+	_, err := r.store.Commit(ctx, store.Txn{Ops: []store.Op{{Key: d.key, Value: d.value, Expect: store.AnyRevision}}})
+	if err != nil {
+		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stats.Written += int64(len(txn.Ops))
-	return len(txn.Ops), nil
+	r.stats.Written++
+	return nil
 }
 
 // back puts events back that could not be written: those of the documents that
@@ -366,6 +362,7 @@ func (r *Recorder) back(due []*pending, left []document) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.flying = 0
 	for _, p := range due {
 		if !still[p] {
 			continue

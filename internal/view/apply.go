@@ -111,6 +111,9 @@ func (v *View) applyNode(id string, c change) error {
 	}
 	old := v.nodes.put(id, c.node)
 	v.changed.components = max(v.changed.components, c.Revision)
+	if c.node == nil && old != nil {
+		v.graves.add(tombstone{revision: c.Revision, node: id})
+	}
 	for f := range v.feeds {
 		f.node(id, old, c.node)
 	}
@@ -135,7 +138,9 @@ func (v *View) applySession(rest string, event store.Event) error {
 			v.wake(key)
 		}
 	}()
-	if !event.Deleted {
+	if event.Deleted {
+		v.graves.add(tombstone{revision: event.Revision, session: key})
+	} else {
 		rec, err := store.DecodeSession(event.KV, key)
 		if err != nil {
 			// One that can't be read is shown to nobody, as after a restart.

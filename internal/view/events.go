@@ -110,8 +110,8 @@ func (v *View) Events(q EventQuery) (list []*bos.Event, next int64) {
 	scanned := int64(0)
 	last := q.After
 	for _, e := range all[from:] {
-		// The events of one revision are not parted: the next question asks for
-		// those after it.
+		// Should several have one revision, they are not parted: the next question asks
+		// for those after it.
 		full := q.Limit > 0 && len(list) >= q.Limit || scanned >= maxScanned
 		if full && e.event.Revision > last {
 			return list, last

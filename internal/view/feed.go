@@ -15,7 +15,9 @@ type Interest struct {
 	// quick and must not ask the view. nil: no node is.
 	Node     func(old, next *Node) bool
 	Sessions bool
-	Options  bool
+	// Driven: of which sessions components changed.
+	Driven  bool
+	Options bool
 	// Attempts: that there are new or changed ones; and the nodes of those that
 	// are over.
 	Attempts bool
@@ -28,6 +30,7 @@ type Interest struct {
 type Changes struct {
 	Nodes    []string
 	Sessions []bos.SessionKey
+	Driven   []bos.SessionKey
 	Options  bool
 	Attempts bool
 	Events   bool
@@ -45,6 +48,7 @@ type Feed struct {
 	mu         sync.Mutex
 	nodes      map[string]struct{}
 	sessions   map[bos.SessionKey]struct{}
+	driven     map[bos.SessionKey]struct{}
 	options    bool
 	attempts   bool
 	events     bool
@@ -83,6 +87,9 @@ func (f *Feed) Take() Changes {
 	for key := range f.sessions {
 		c.Sessions = append(c.Sessions, key)
 	}
+	for key := range f.driven {
+		c.Driven = append(c.Driven, key)
+	}
 	f.clear()
 	return c
 }
@@ -90,6 +97,7 @@ func (f *Feed) Take() Changes {
 func (f *Feed) clear() {
 	f.nodes = map[string]struct{}{}
 	f.sessions = map[bos.SessionKey]struct{}{}
+	f.driven = map[bos.SessionKey]struct{}{}
 	f.options, f.attempts, f.events, f.everything = false, false, false, false
 }
 
@@ -108,6 +116,16 @@ func (f *Feed) node(id string, old, next *Node) {
 	if f.interest.Node != nil && f.interest.Node(old, next) {
 		f.mark(func() { f.nodes[id] = struct{}{} })
 	}
+	if !f.interest.Driven {
+		return
+	}
+	f.mark(func() {
+		for _, key := range []bos.SessionKey{sessionOf(old), sessionOf(next), stageOf(old), stageOf(next)} {
+			if key.Name != "" {
+				f.driven[key] = struct{}{}
+			}
+		}
+	})
 }
 
 func (f *Feed) session(key bos.SessionKey) {

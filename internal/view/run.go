@@ -101,6 +101,7 @@ func (v *View) load(kvs []store.KV, revision int64) {
 		v.apply(c)
 	}
 	v.revision = revision
+	v.graves.floor = revision
 	for f := range v.feeds {
 		f.all()
 	}

@@ -43,6 +43,7 @@ type View struct {
 	options   bos.Options
 	skipped   map[string]int64
 	events    eventLog
+	graves    graves
 
 	// visits counts what questions looked at.
 	visits atomic.Int64
@@ -82,6 +83,7 @@ func (v *View) reset() {
 	v.options = bos.DefaultOptions()
 	v.skipped = map[string]int64{}
 	v.events = eventLog{}
+	v.graves = graves{}
 	v.changed = changed{}
 	v.epoch = rand.Uint64()
 }

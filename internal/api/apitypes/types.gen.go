@@ -775,7 +775,7 @@ type Event struct {
 	// Example: x3000c0s[0-15]b0n[0-3]
 	Nodes string `json:"nodes"`
 
-	// Revision The revision of the store at which it was written. Several events may have the same.
+	// Revision The revision of the store at which it was written; no other event has the same.
 	//
 	// Example: 1234
 	Revision int64 `json:"revision"`
@@ -2042,6 +2042,12 @@ type EventsAfter = int
 // EventsComponent defines model for EventsComponent.
 type EventsComponent = string
 
+// EventsKinds defines model for EventsKinds.
+type EventsKinds = string
+
+// EventsLast defines model for EventsLast.
+type EventsLast = string
+
 // EventsLimit defines model for EventsLimit.
 type EventsLimit = int
 
@@ -2299,7 +2305,7 @@ type GetV2ComponentTimelineParams struct {
 	// After Only events of later revisions, as `next` of a former answer says
 	After *EventsAfter `form:"after,omitempty" json:"after,omitempty"`
 
-	// Limit At most about this many events; those of one revision stay together
+	// Limit At most this many events
 	Limit *EventsLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
@@ -2314,6 +2320,13 @@ type GetV2ComponentWhyParams struct {
 
 // GetV2EventsParams defines parameters for GetV2Events.
 type GetV2EventsParams struct {
+	// Kinds What a stream tells of, of `sessions`, `components`, `fleet` and `events`, separated by commas; all but
+	// components unless given
+	Kinds *EventsKinds `form:"kinds,omitempty" json:"kinds,omitempty"`
+
+	// LastEventID For a stream, the same as the header `Last-Event-ID`, which goes before it
+	LastEventID *EventsLast `form:"last_event_id,omitempty" json:"last_event_id,omitempty"`
+
 	// Session Only what belongs to this session
 	Session *EventsSession `form:"session,omitempty" json:"session,omitempty"`
 
@@ -2323,7 +2336,7 @@ type GetV2EventsParams struct {
 	// After Only events of later revisions, as `next` of a former answer says
 	After *EventsAfter `form:"after,omitempty" json:"after,omitempty"`
 
-	// Limit At most about this many events; those of one revision stay together
+	// Limit At most this many events
 	Limit *EventsLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
@@ -2413,7 +2426,7 @@ type GetV2SessionEventsParams struct {
 	// After Only events of later revisions, as `next` of a former answer says
 	After *EventsAfter `form:"after,omitempty" json:"after,omitempty"`
 
-	// Limit At most about this many events; those of one revision stay together
+	// Limit At most this many events
 	Limit *EventsLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// CrayTenantName The tenant on whose behalf the request is made. Empty or absent means no tenant.
