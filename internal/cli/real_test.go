@@ -3,10 +3,12 @@
 package cli
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"bos/internal/demo"
 )
@@ -58,8 +60,6 @@ func TestRealServer(t *testing.T) {
 		{"sessions pause s1", exitProblem, "is complete"},
 		{"sessions resume s1", exitProblem, "is complete"},
 		{"sessions cancel s1", exitProblem, "is complete"},
-		{"events --session s1", exitOK, "session complete"},
-		{"events --node x1000c0s0b0n0", exitOK, "succeeded"},
 		{"why nowhere", exitProblem, "does not exist"},
 		{"job", exitOK, "run-1: succeeded: 8 of 8 nodes done"},
 		{"job", exitOK, "was made by an earlier try of this run"},
@@ -69,4 +69,38 @@ func TestRealServer(t *testing.T) {
 			t.Errorf("bos %s: exit status %d\n%s%s", step.args, status, stdout, stderr)
 		}
 	}
+	// What has happened is written down a moment later.
+	followUntil(t, env, "session complete", "events", "--session", "s1", "--follow")
+	followUntil(t, env, "succeeded", "events", "--node", "x1000c0s0b0n0", "--follow")
+}
+
+// followUntil runs the program until it shows something.
+func followUntil(t *testing.T, env map[string]string, want string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var errs strings.Builder
+	out := &until{want: want, found: cancel}
+	status := Main(ctx, System{
+		Args: args, Stdin: strings.NewReader(""), Stdout: out, Stderr: &errs,
+		Getenv: func(name string) string { return env[name] }, Now: time.Now,
+	})
+	if status != exitOK || !strings.Contains(out.text.String(), want) {
+		t.Errorf("bos %s: exit status %d\n%s%s", strings.Join(args, " "), status, out.text.String(), errs.String())
+	}
+}
+
+// until calls a function once a text was written.
+type until struct {
+	text  strings.Builder
+	want  string
+	found func()
+}
+
+func (u *until) Write(p []byte) (int, error) {
+	u.text.Write(p)
+	if strings.Contains(u.text.String(), u.want) {
+		u.found()
+	}
+	return len(p), nil
 }
