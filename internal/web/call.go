@@ -102,8 +102,8 @@ func (a *answer) Write(p []byte) (int, error) {
 // mostProblem bounds how much of a refusal is read, in bytes.
 const mostProblem = 1 << 20
 
-// ask asks the API, and has read read the body of an answer that is no refusal,
-// which is a [problem]. read may stop before the end.
+// ask asks the API and hands the body of its answer to read, which may stop before
+// the end. A refusal is a [problem].
 func (v *visit) ask(method, target string, body []byte, read func(io.Reader) error) error {
 	r, err := v.request(method, target, body)
 	if err != nil {

@@ -53,7 +53,7 @@ func (v *visit) keep(token string) {
 		if _, err := v.r.Cookie(name); err != nil && part == "" {
 			continue
 		}
-		c := &http.Cookie{Name: name, Value: part, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: v.encrypted()}
+		c := &http.Cookie{Name: name, Value: part, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: v.encrypted()} //nolint:gosec // without TLS there is no secure cookie
 		if part == "" {
 			c.MaxAge = -1
 		}

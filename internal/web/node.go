@@ -35,8 +35,8 @@ func (v *visit) history(target string) (history, error) {
 		if out.Problem, err = optional(v.get(target+"?"+query.Encode(), &pageOf)); err != nil || out.Problem != nil {
 			return out, err
 		}
-		all := append(out.Events, pageOf.Events...)
-		out.Events = slices.Clone(all[max(0, len(all)-shownEvents):])
+		out.Events = append(out.Events, pageOf.Events...)
+		out.Events = slices.Clone(out.Events[max(0, len(out.Events)-shownEvents):])
 		if pageOf.Next == nil || len(pageOf.Events) == 0 {
 			break
 		}
