@@ -48,6 +48,8 @@ func Why(in WhyInput) bos.Why {
 	switch {
 	case !c.Enabled.Value():
 		e.notDriven()
+	case in.Session != nil && in.Session.Stopped():
+		e.stopped()
 	case in.Record.Sealed.Wait != nil:
 		e.waits(in.Record.Sealed.Wait)
 	default:

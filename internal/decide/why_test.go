@@ -87,7 +87,12 @@ func TestWhy(t *testing.T) {
 		unstick            []string
 		said               []said
 		sessionGone, NoCFS bool
+		stopped            bos.SessionSealed
 	}{
+		{name: "paused", n: booting(), in: decide.WhyInput{Power: on}, stopped: bos.SessionSealed{Paused: true}, status: "power_on_called",
+			turn: "administrator", summary: "session s is paused", unstick: []string{"/v2/sessions/s/resume"}},
+		{name: "being cancelled", n: booting(), in: decide.WhyInput{Power: on}, stopped: bos.SessionSealed{Cancelled: true}, status: "power_on_called",
+			turn: "status", summary: "being cancelled", unstick: []string{"disabled in a moment"}},
 		{name: "never reports", n: booting(), in: decide.WhyInput{Power: on}, status: "power_on_called", turn: "node", since: then, next: bootEnd,
 			summary: "switched on at 2026-11-23 09:59:59 UTC (attempt 1 of 3), BSS has its boot script since 2026-11-23 09:59:59 UTC, and the node has not reported; BOS gives that up at 2026-11-23 10:19:59 UTC",
 			unstick: []string{"console", "bss_referral_token", "state reporter", "max_boot_wait_time (20m0s now)"},
@@ -202,7 +207,7 @@ func TestWhy(t *testing.T) {
 			in := tt.in
 			in.Record, in.Now, in.Wall, in.Options, in.NoCFS = tt.n.tell(), now, wallNow, bos.DefaultOptions(), tt.NoCFS
 			if !tt.sessionGone {
-				in.Session = &bos.SessionRecord{Session: bos.Session{Name: "s"}}
+				in.Session = &bos.SessionRecord{Session: bos.Session{Name: "s"}, Sealed: tt.stopped}
 			}
 			got := decide.Why(in)
 			type line struct{ Status, Turn, Since, Next string }

@@ -88,6 +88,17 @@ func (e *explanation) atRest() {
 	}
 }
 
+// stopped explains a component whose session is paused, or being cancelled.
+func (e *explanation) stopped() {
+	if e.in.Session.Sealed.Cancelled {
+		e.is(RoleStatus, time.Time{}, "It is %s, and its session %s is being cancelled: nothing more is done with it", e.status, e.Session)
+		e.unstick("nothing: it is disabled in a moment")
+		return
+	}
+	e.is(bos.TurnAdministrator, time.Time{}, "It is %s, and its session %s is paused: nothing is done with it until that is resumed", e.status, e.Session)
+	e.unstick("resume the session (POST /v2/sessions/%s/resume), or cancel it", e.Session)
+}
+
 // waits explains a component that waits for something that BOS can't do.
 func (e *explanation) waits(w *bos.Wait) {
 	began := e.wall(w.Since)
