@@ -167,7 +167,7 @@ func (p *progress) left(now time.Time) string {
 		return "being set up"
 	}
 	if left, ok := p.pace.left(now, p.Counts.Total-p.done()); ok && p.Counts.Total > 0 {
-		return "about " + roughly(left) + " left"
+		return "about " + roughly(max(left, time.Second)) + " left"
 	}
 	if rest := p.pace.rest(now); rest > 0 {
 		return "none done for " + roughly(rest)

@@ -65,7 +65,7 @@ func TestRealServer(t *testing.T) {
 		{"job", exitOK, "was made by an earlier try of this run"},
 	} {
 		status, stdout, stderr := runBOS(t, env, strings.Fields(step.args)...)
-		if status != step.exit || !strings.Contains(stdout+stderr, step.want) {
+		if status != step.exit || !strings.Contains(stdout+stderr, step.want) || strings.Contains(stdout, tellsNothing) {
 			t.Errorf("bos %s: exit status %d\n%s%s", step.args, status, stdout, stderr)
 		}
 	}
