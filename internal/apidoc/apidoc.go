@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-//go:generate go run bos/internal/apidoc/write ../api/openapi.yaml ../../docs/api.md
+//go:generate go run bos/internal/apidoc/write
 
 // oursTag marks the operations that the original doesn't have.
 const oursTag = "ours"

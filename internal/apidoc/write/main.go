@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Command write writes the page of the API's document: write DOCUMENT PAGE.
+// Command write writes the page of the API's document, as go generate runs it:
+// in the folder of the package apidoc.
 package main
 
 import (
@@ -11,17 +12,14 @@ import (
 )
 
 func main() {
-	if err := write(os.Args[1:]); err != nil {
+	if err := write("../api/openapi.yaml", "../../docs/api.md"); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func write(args []string) error {
-	if len(args) != 2 {
-		return fmt.Errorf("give the document and the page, and not %d arguments", len(args))
-	}
-	document, err := os.ReadFile(args[0])
+func write(from, to string) error {
+	document, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
@@ -29,5 +27,5 @@ func write(args []string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(args[1], page, 0o644)
+	return os.WriteFile(to, page, 0o600)
 }
