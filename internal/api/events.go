@@ -54,7 +54,7 @@ func (s *server) sessionEvents(x *exchange) error {
 	q := eventQuery(x)
 	q.Session = &key
 	if _, ok := s.view.Session(key); !ok {
-		if any, _ := s.view.Events(view.EventQuery{Session: &key, Limit: 1}); len(any) == 0 {
+		if kept, _ := s.view.Events(view.EventQuery{Session: &key, Limit: 1}); len(kept) == 0 {
 			return noSession(key)
 		}
 	}

@@ -191,7 +191,7 @@ func (th *theatre) play(s scene) {
 	}
 	th.now = at
 	// What the former request made happen has a revision of its own.
-	th.site.events.Flush(th.tb.Context())
+	th.events.Flush(th.tb.Context())
 	body, what := s.body, strings.TrimSpace(fmt.Sprint(s.operation, " ", s.status, " ", s.example))
 	if body == "" && o.hasBody {
 		place := strings.TrimSpace(s.operation + " " + s.example)

@@ -232,7 +232,9 @@ func TestFollowABoot(t *testing.T) {
 	second.session("again", "shutdown")
 	read(other, func(kind, data string) bool { return kind == "session" && strings.Contains(data, `"name":"again"`) })
 	// Longer than a request may take.
-	read(in, func(kind, data string) bool { return kind == "event" && strings.Contains(data, "the session is complete") && strings.Contains(data, "again") })
+	read(in, func(kind, data string) bool {
+		return kind == "event" && strings.Contains(data, "the session is complete") && strings.Contains(data, "again")
+	})
 	first.stop()
 	second.stop()
 	for _, left := range []*bufio.Reader{in, other} {
