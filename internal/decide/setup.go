@@ -83,7 +83,7 @@ func Sift(s *bos.Session, set *bos.BootSet, limit bos.Limit, candidates bos.Set,
 	within := limit.Apply(candidates, site.Inventory)
 	for id := range candidates {
 		info, known := site.Nodes[id]
-		reason := bos.ExclusionReason("")
+		var reason bos.ExclusionReason
 		switch {
 		case !within.Has(id):
 			reason = bos.ExcludedNotInLimit
