@@ -5,6 +5,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -12,14 +13,14 @@ import (
 )
 
 func main() {
-	if err := write("../api/openapi.yaml", "../../docs/api.md"); err != nil {
+	if err := write(); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func write(from, to string) error {
-	document, err := os.ReadFile(from)
+func write() error {
+	document, err := os.ReadFile("../api/openapi.yaml")
 	if err != nil {
 		return err
 	}
@@ -27,5 +28,10 @@ func write(from, to string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(to, page, 0o600)
+	out, err := os.Create("../../docs/api.md")
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(page)
+	return errors.Join(err, out.Close())
 }
