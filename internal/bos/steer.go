@@ -18,7 +18,8 @@ const ByAdministrator = "administrator"
 // is not carried out. False if the session is through with it, or never had it.
 func (w Write) CancelNode(old Record, s *SessionRecord) (Record, bool) {
 	key := s.Session.Key()
-	if left := old.Sealed.Left.of(key); left != nil && left.CameTo == StandingCancelled {
+	left := old.Sealed.Left.of(key)
+	if left != nil && left.CameTo == StandingCancelled {
 		return old, false
 	}
 	cancelled := func(rec Record, while Standing) (Record, bool) {
@@ -39,13 +40,20 @@ func (w Write) CancelNode(old Record, s *SessionRecord) (Record, bool) {
 		}
 		return rec, true
 	}
-	if old.AwaitedStage() == key {
+	if old.AwaitedStage() == key && (!own || !old.Component.Enabled.Value()) {
 		return cancelled(w.unstage(old), StandingStaged)
 	}
 	if !own && s.Session.Status.Status == SessionPending && s.Sealed.Setup == SetupPlanned && old.Sealed.Plan != s.Sealed.UID {
 		// As if set-up had been here: it does not come back.
 		rec := old
 		rec.Sealed.Plan = s.Sealed.UID
+		if rec.stagedBy() == key {
+			rec = w.unstage(rec)
+		}
+		if left != nil {
+			// It was driven, and left.
+			return rec, true
+		}
 		return cancelled(rec, StandingWaiting)
 	}
 	if old.stagedBy() == key {
