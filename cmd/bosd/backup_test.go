@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,17 +14,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"bos/test/port"
 )
 
 // freeAddress returns an address of this host that nobody uses.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return port.Address(t)
 }
 
 // command carries out a command line that must end well, and returns what it

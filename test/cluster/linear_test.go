@@ -169,6 +169,7 @@ func misfortunes(f *fleet, rng *rand.Rand, done <-chan struct{}) map[string]int 
 // Whatever happens to the members, clients see one order of all that was done:
 // no read is older than a write that was acknowledged before it began.
 func TestLinearizable(t *testing.T) {
+	t.Parallel()
 	f := startFleet(t)
 	seconds := rig.Number(t, "TEST_CLUSTER_SECONDS", 15)
 	seed := uint64(rig.Number(t, "TEST_CLUSTER_SEED", int(time.Now().UnixNano()&0xffffff)+1))

@@ -18,6 +18,7 @@ import (
 // after everything else was lost, carries the session on to its end: also what
 // happened at the site since the copy was taken is found out.
 func TestRestoreCarriesOn(t *testing.T) {
+	t.Parallel()
 	site := rig.Site(t, sim.Config{Nodes: rig.Number(t, "TEST_CLUSTER_NODES", everydayNodes), TimeScale: timeScale, PoweredOn: true})
 	dir := t.TempDir()
 	address := rig.Address(t)

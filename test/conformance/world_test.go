@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -27,6 +26,7 @@ import (
 	"bos/test/conformance/compare"
 	"bos/test/conformance/replay"
 	"bos/test/conformance/world"
+	"bos/test/port"
 )
 
 // reports are those that the nodes of a world made.
@@ -63,14 +63,7 @@ func startPair(t *testing.T, dir string, doc []byte) *pair {
 	t.Cleanup(theirBOS.Close)
 	t.Cleanup(ourBOS.Close)
 
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.theirs.Addr = l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	p.theirs.Addr = port.Address(t)
 	cmd := exec.CommandContext(t.Context(), "python3", filepath.Join(dir, "world.py"), "--listen", p.theirs.Addr, "--bos", theirBOS.URL)
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"bos/test/port"
 )
 
 // pages is where the pages are.
@@ -192,12 +193,7 @@ type reader struct {
 
 func newReader(t *testing.T) *reader {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return &reader{t: t, dir: t.TempDir(), server: l.Addr().String()}
+	return &reader{t: t, dir: t.TempDir(), server: port.Address(t)}
 }
 
 // command is a shell with commands of a page.

@@ -116,8 +116,14 @@ func (k kinds) draw(t *rapid.T) []step {
 				sim.FaultLocked, sim.FaultReserved, sim.FaultBMCHangs, sim.FaultBMCRefuses, sim.FaultBMCRejects,
 			}).Draw(t, "node fault")
 			s.Nodes = s.Nodes[:1]
-			// Longer than a power-on may take, a node is as good as dead.
-			s.For = seconds("for", 10, 110)
+			// Longer than a power-on may take, a node is as good as dead. One that
+			// comes on so late that PCS shows it later than [decide.Staleness] after
+			// the command, with another command in between, deceives everybody.
+			longest := 110
+			if s.Node == sim.FaultSlowPowerOn {
+				longest = 30
+			}
+			s.For = seconds("for", 10, longest)
 		case "crash":
 			s.Effects, s.Before = rapid.IntRange(0, 25).Draw(t, "effects"), rapid.Bool().Draw(t, "before")
 			s.For = seconds("for", 1, 30)

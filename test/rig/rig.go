@@ -9,9 +9,9 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"bos/internal/sim"
+	"bos/test/port"
 )
 
 // Number returns how large a test is to be: the environment's number, or the
@@ -40,9 +41,22 @@ func Number(t testing.TB, name string, everyday int) int {
 	return n
 }
 
+// atOnce is how many parallel tests run at a time, if the command line does not
+// say: they wait for processes, for the most part, and not for the processor.
+const atOnce = 8
+
 // Main runs the tests of a package with a bosd that is built for them, or the
 // one that BOSD names, and returns the exit status.
 func Main(m *testing.M) int {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 	if os.Getenv("BOSD") != "" {
 		return m.Run()
 	}
@@ -68,12 +82,7 @@ func Main(m *testing.M) int {
 // Address returns an address of this host that nobody uses.
 func Address(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return port.Address(t)
 }
 
 // Site starts a simulated site that lives as long as the test.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -16,17 +15,13 @@ import (
 	"bos/internal/bos"
 	"bos/internal/store"
 	"bos/internal/store/etcd"
+	"bos/test/port"
 )
 
 // address returns a free address of this host.
 func address(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return port.Address(t)
 }
 
 func newMember(t *testing.T, name string) etcd.Embedded {
