@@ -10,17 +10,8 @@ import (
 
 // planSession tells what a session would do. Nothing is written.
 func (s *server) planSession(x *exchange) error {
-	if err := s.tenantExists(x.ctx(), x.tenant); err != nil {
-		return err
-	}
-	var create bos.SessionCreate
-	if err := decode(x.body, &create); err != nil {
-		return err
-	}
-	if err := s.sync(x.ctx()); err != nil {
-		return err
-	}
-	if err := s.checkSession(x, create); err != nil {
+	create, err := s.sessionCreate(x)
+	if err != nil {
 		return err
 	}
 	rec := bos.NewSession(create, x.tenant, "", s.now())

@@ -112,20 +112,26 @@ func age(x *exchange, name string) (bos.Opt[time.Duration], error) {
 	return bos.Some(d), nil
 }
 
+// sessionCreate reads the body of a session that is to be created, or planned, and
+// checks it.
+func (s *server) sessionCreate(x *exchange) (create bos.SessionCreate, err error) {
+	if err := s.tenantExists(x.ctx(), x.tenant); err != nil {
+		return create, err
+	}
+	if err := decode(x.body, &create); err != nil {
+		return create, err
+	}
+	if err := s.sync(x.ctx()); err != nil {
+		return create, err
+	}
+	return create, s.checkSession(x, create)
+}
+
 // createSession stores a session as pending; setting it up is the operators'
 // part.
 func (s *server) createSession(x *exchange) error {
-	if err := s.tenantExists(x.ctx(), x.tenant); err != nil {
-		return err
-	}
-	var create bos.SessionCreate
-	if err := decode(x.body, &create); err != nil {
-		return err
-	}
-	if err := s.sync(x.ctx()); err != nil {
-		return err
-	}
-	if err := s.checkSession(x, create); err != nil {
+	create, err := s.sessionCreate(x)
+	if err != nil {
 		return err
 	}
 	uid, err := uuid.NewRandom()

@@ -91,6 +91,12 @@ func (s *service) do(method, path string, form url.Values, header ...string) ans
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		req.Header.Set("Sec-Fetch-Site", "same-origin")
 	}
+	return s.send(req, header)
+}
+
+// send sends a request with more headers, each name followed by its value.
+func (s *service) send(req *http.Request, header []string) answered {
+	s.t.Helper()
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
@@ -167,19 +173,7 @@ func (s *service) api(method, path string, body any, header ...string) answered 
 		s.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	res, err := s.client.Do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	data, err := io.ReadAll(res.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return answered{res, s.t, string(data)}
+	return s.send(req, header)
 }
 
 // until waits until something holds.
