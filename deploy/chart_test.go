@@ -244,7 +244,9 @@ operators: {mode: separate, replicas: 2}
 store: {mode: external, external: {endpoints: ["http://etcd:2379"]}}
 operators: {mode: separate}
 serviceAccount: {annotations: {a: b}}
-`, append([]string{"Deployment/bos", "PodDisruptionBudget/bos"}, separate...)},
+serviceMonitor: {enabled: true}
+tls: {existingSecret: bos-tls}
+`, append([]string{"Deployment/bos", "PodDisruptionBudget/bos", "ServiceMonitor/bos", "PodMonitor/bos-operators"}, separate...)},
 		"everything": {`
 commonLabels: {team: hpc}
 image: {repository: registry.example.com/bos, tag: 1.2.3, digest: "sha256:` + strings.Repeat("ab", 32) + `", pullSecrets: [{name: pull}]}
@@ -320,6 +322,8 @@ func conforms(t *testing.T, check validator.Validator, id string, o object) {
 	switch o.kind() {
 	case "ServiceMonitor":
 		err = yaml.UnmarshalStrict(text, &monitoring.ServiceMonitor{})
+	case "PodMonitor":
+		err = yaml.UnmarshalStrict(text, &monitoring.PodMonitor{})
 	case "PrometheusRule":
 		err = yaml.UnmarshalStrict(text, &monitoring.PrometheusRule{})
 	default:
@@ -446,6 +450,56 @@ func TestWorkloads(t *testing.T) {
 				if volume := at(m, "name").(string); !volumes[volume] {
 					t.Errorf("%s: %s mounts %s, which is not there", name, id, volume)
 				}
+			}
+		}
+	}
+}
+
+// Every workload is probed and scraped at a port that it has, as it serves.
+func TestWorkloadsAreLookedAfter(t *testing.T) {
+	for name, shape := range shapes() {
+		rendered, err := render(t, shape.values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := objects(t, rendered)
+		scheme := "HTTP"
+		if strings.Contains(shape.values, "bos-tls") {
+			scheme = "HTTPS"
+		}
+		for id, o := range all {
+			if o.kind() != "StatefulSet" && o.kind() != "Deployment" {
+				continue
+			}
+			c, _ := container(t, o)
+			ports := map[any]bool{}
+			for _, p := range c["ports"].([]any) {
+				ports[at(p, "name")] = true
+			}
+			for probe, path := range map[string]string{"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"} {
+				get := at(c, probe, "httpGet")
+				if at(get, "path") != path || !ports[at(get, "port")] || at(get, "scheme") != scheme {
+					t.Errorf("%s: %s: the %s is %v", name, id, probe, get)
+				}
+			}
+			if slices.Equal(c["args"].([]any), []any{"serve"}) {
+				continue
+			}
+			if env := variables(c); env["BOS_METRICS_LISTEN"] != ":9000" || !ports["metrics"] {
+				t.Errorf("%s: %s serves no metrics: %v", name, id, env)
+			}
+			monitor := all["PodMonitor/bos-operators"]
+			if monitor == nil {
+				continue
+			}
+			labels := at(o, "spec", "template", "metadata", "labels").(map[string]any)
+			for key, value := range at(monitor, "spec", "selector", "matchLabels").(map[string]any) {
+				if labels[key] != value {
+					t.Errorf("%s: %s is not scraped: its label %s is %v", name, id, key, labels[key])
+				}
+			}
+			if endpoint := at(monitor, "spec", "podMetricsEndpoints").([]any)[0]; at(endpoint, "port") != "metrics" || at(endpoint, "scheme") != strings.ToLower(scheme) {
+				t.Errorf("%s: the operators are scraped at %v", name, endpoint)
 			}
 		}
 	}

@@ -46,6 +46,7 @@ func TestWrongUsage(t *testing.T) {
 		{"operator", "power-on"},
 		{"operator nobody --etcd-endpoints http://127.0.0.1:1", "nobody"},
 		{"operator power-on", "etcd-endpoints: it is needed"},
+		{"operator power-on --etcd-endpoints http://127.0.0.1:1 --metrics-listen :9001", "--auth-open-metrics"},
 		{"simulate --site-listen 1.2.3.4", "site-listen:"},
 	} {
 		status, stdout, stderr := bosd(t.Context(), nil, strings.Fields(c.args)...)

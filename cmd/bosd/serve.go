@@ -40,7 +40,7 @@ func (p *program) serve() *cobra.Command {
 			return serveUntilDone(c.Context(), cfg, app.Options{Log: log, Level: level, Version: version.String()})
 		},
 	}
-	cfg.Bind(c.Flags(), config.GroupLog, config.GroupListen, config.GroupAPI, config.GroupAuth, config.GroupLimits, config.GroupAudit,
+	cfg.Bind(c.Flags(), config.GroupLog, config.GroupListen, config.GroupHTTP, config.GroupAPI, config.GroupAuth, config.GroupLimits, config.GroupAudit,
 		config.GroupEmbedded, config.GroupCluster, config.GroupSnapshots, config.GroupEtcd,
 		config.GroupOperators, config.GroupPower, config.GroupEvents, config.GroupServices, config.GroupSimulate, config.GroupSite)
 	return c
@@ -49,10 +49,11 @@ func (p *program) serve() *cobra.Command {
 func (p *program) operator() *cobra.Command {
 	cfg := config.Default()
 	c := &cobra.Command{
-		Use:       "operator NAME",
-		Short:     "Run one operator alone, on a store outside",
-		Long:      "Runs one operator alone, on a store outside. There are:\n  " + strings.Join(decide.Roles(), "\n  "),
-		Example:   "  bosd operator power-on --etcd-endpoints http://etcd:2379",
+		Use:   "operator NAME",
+		Short: "Run one operator alone, on a store outside",
+		Long:  "Runs one operator alone, on a store outside. There are:\n  " + strings.Join(decide.Roles(), "\n  "),
+		Example: "  bosd operator power-on --etcd-endpoints http://etcd:2379\n" +
+			"  bosd operator power-on --etcd-endpoints http://etcd:2379 --metrics-listen 127.0.0.1:9001",
 		ValidArgs: decide.Roles(),
 		Args: func(c *cobra.Command, args []string) error {
 			if err := cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)(c, args); err != nil {
@@ -69,7 +70,8 @@ func (p *program) operator() *cobra.Command {
 			return serveUntilDone(c.Context(), cfg, app.Options{Log: log, Level: level, Version: version.String(), NoAPI: true})
 		},
 	}
-	cfg.Bind(c.Flags(), config.GroupLog, config.GroupEtcd, config.GroupPower, config.GroupEvents, config.GroupServices)
+	cfg.Bind(c.Flags(), config.GroupLog, config.GroupMetrics, config.GroupHTTP, config.GroupAuth, config.GroupLimits,
+		config.GroupEtcd, config.GroupPower, config.GroupEvents, config.GroupServices)
 	return c
 }
 

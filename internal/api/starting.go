@@ -17,6 +17,7 @@ import (
 func Starting(prefix string) http.Handler {
 	body, err := json.Marshal(describe(bos.Unavailable("store", errors.New("it is being opened"))))
 	health, healthErr := json.Marshal(health{DBStatus: healthAway, APIStatus: healthOK})
+	body = append(body, '\n')
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Path
 		if rest, ok := strings.CutPrefix(path, prefix+"/"); ok {
@@ -35,7 +36,7 @@ func Starting(prefix string) http.Handler {
 		case path == "/v2/healthz" && healthErr == nil:
 			write(http.StatusOK, contentTypeJSON, health)
 		case err == nil:
-			write(http.StatusServiceUnavailable, contentTypeProblem, append(body, '\n'))
+			write(http.StatusServiceUnavailable, contentTypeProblem, body)
 		default:
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}

@@ -64,7 +64,7 @@ func (a *App) prepareGuard() error {
 	if err := a.prepareAccess(); err != nil {
 		return fmt.Errorf("prepare authentication: %w", err)
 	}
-	if a.cfg.Audit == config.None {
+	if a.cfg.Audit == config.None || a.opts.NoAPI {
 		return nil
 	}
 	trail, err := audit.New(audit.Config{Path: a.cfg.Audit, Log: a.log})

@@ -48,7 +48,8 @@ type Options struct {
 	ThrowAway bool
 	// Tracing makes traces; nil makes none. Its owner closes it.
 	Tracing *tracing.Tracing
-	// NoAPI serves nothing: the process only runs operators.
+	// NoAPI serves no API: the process runs operators, and serves metrics and
+	// probes if the configuration says where.
 	NoAPI bool
 	// Site is a simulated site to use in place of the configured one; its owner
 	// closes it.
@@ -130,12 +131,12 @@ func (a *App) start(ctx, run, operate context.Context) error {
 		rate = 1 / a.cfg.TimeScale
 	}
 	a.clock = clock.New(rate)
-	if !a.opts.NoAPI {
+	if a.serves() {
 		if err := a.prepareGuard(); err != nil {
 			return err
 		}
 	}
-	if !a.opts.NoAPI && !a.opts.NoListen {
+	if a.serves() && !a.opts.NoListen {
 		if err := a.listen(run); err != nil {
 			return err
 		}
@@ -183,7 +184,7 @@ func (a *App) start(ctx, run, operate context.Context) error {
 			}
 		})
 	}
-	if a.opts.NoAPI {
+	if !a.serves() {
 		return nil
 	}
 	if a.handler, err = a.newHandler(); err != nil {
@@ -206,7 +207,11 @@ func (a *App) fail(err error) {
 // Failed gets an error if the app can't go on; its owner stops it then.
 func (a *App) Failed() <-chan error { return a.failed }
 
-// Handler returns the handler of the API; nil without an API.
+// serves reports whether there is an HTTP server.
+func (a *App) serves() bool { return !a.opts.NoAPI || a.cfg.MetricsListen != "" }
+
+// Handler returns the handler of the API, or of metrics and probes where there is
+// none; nil if nothing is served.
 func (a *App) Handler() http.Handler { return a.handler }
 
 // wall returns what this machine's wall clock shows.
@@ -217,7 +222,7 @@ func (a *App) wall() time.Time {
 	return a.opts.Wall()
 }
 
-// Addr returns the address that the API listens on; "" if there is none.
+// Addr returns the address that is listened on; "" if there is none.
 func (a *App) Addr() string {
 	if a.listener == nil {
 		return ""

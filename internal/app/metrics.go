@@ -71,6 +71,10 @@ func newMetrics(a *App) *metrics {
 	if a.guard.refused != nil {
 		m.registry.MustRegister(a.guard.refused)
 	}
+	// Those that never led are standing by as well.
+	for _, name := range a.cfg.OperatorNames() {
+		m.leads(name, false)
+	}
 	return m
 }
 

@@ -17,7 +17,8 @@ import (
 	"bos/internal/web"
 )
 
-// newHandler makes the handler of the API.
+// newHandler makes the handler of the API, with the dashboard, or of what a process
+// without an API serves.
 func (a *App) newHandler() (http.Handler, error) {
 	cfg := api.Config{
 		Store: a.store, View: a.view, Clock: a.clock, Images: a.services.images,
@@ -36,6 +37,9 @@ func (a *App) newHandler() (http.Handler, error) {
 		return nil, err
 	}
 	answers = a.opts.Tracing.Handler(answers)
+	if a.opts.NoAPI {
+		return api.Probes(answers), nil
+	}
 	pages := web.Config{API: answers, Prefix: a.cfg.Prefix, Version: a.opts.Version, Log: a.log}
 	if cfg.Access != nil {
 		pages.Access = cfg.Access
@@ -51,15 +55,18 @@ func (a *App) newHandler() (http.Handler, error) {
 // not there yet.
 func (a *App) listen(ctx context.Context) error {
 	var err error
-	a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Listen)
+	address, starting := a.cfg.Listen, api.Starting(a.cfg.Prefix)
+	if a.opts.NoAPI {
+		address, starting = a.cfg.MetricsListen, api.Probes(starting)
+	}
+	a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
+		return fmt.Errorf("listen on %s: %w", address, err)
 	}
 	a.bounded = admission.NewListener(a.listener, admission.Bounds{
 		Connections: a.cfg.Limits.MaxConnections, HeaderBytes: int64(a.cfg.Limits.MaxHeadersBytes),
 		HeaderTime: a.cfg.ReadHeaderTimeout, Encrypted: a.cfg.TLS(), Refused: a.guard.refuse,
 	})
-	starting := api.Starting(a.cfg.Prefix)
 	a.serving.Store(&starting)
 	// One request on a connection at a time: the bounds are of connections.
 	protocols := &http.Protocols{}
@@ -92,9 +99,13 @@ func (a *App) listen(ctx context.Context) error {
 	return nil
 }
 
-// serve lets the API answer.
+// serve lets the API answer, or metrics and probes where there is none.
 func (a *App) serve(run context.Context) {
 	a.serving.Store(&a.handler)
+	if a.opts.NoAPI {
+		a.log.Info("metrics and probes are served", slog.String("address", a.Addr()))
+		return
+	}
 	if a.site != nil {
 		a.serveSite(run)
 	}

@@ -241,7 +241,7 @@ func (c *Config) checkServerKey() error {
 func (c *Config) checkClientCA() error {
 	_, mtls := c.Authenticates()
 	switch {
-	case !c.uses(GroupAPI):
+	case !c.uses(GroupAuth):
 	case mtls && c.ClientCAFile == "":
 		return fmt.Errorf("it is needed with --auth %s", AuthMTLS)
 	case mtls && !c.TLS():

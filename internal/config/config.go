@@ -59,6 +59,9 @@ type Config struct {
 
 	// Listen is host:port; an empty host is all addresses, port 0 any free one.
 	Listen string
+	// MetricsListen is host:port where a process without an API serves metrics and
+	// probes; "" serves nothing.
+	MetricsListen string
 	// The bounds of the HTTP server; 0 is none for ReadTimeout and WriteTimeout.
 	ShutdownTimeout, ReadHeaderTimeout, ReadTimeout, WriteTimeout, IdleTimeout time.Duration
 	// MaxHeaderBytes bounds a request's line and header together.

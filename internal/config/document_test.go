@@ -16,7 +16,7 @@ func TestSecurityIsDocumented(t *testing.T) {
 	}
 	for _, s := range Default().settings() {
 		protects := s.group == GroupAuth || s.group == GroupLimits || s.group == GroupAudit ||
-			s.group == GroupListen && s.name != "listen" && s.name != "shutdown-timeout" || s.name == "auth"
+			s.group == GroupHTTP && s.name != "shutdown-timeout"
 		if protects && !strings.Contains(string(text), "--"+s.name) {
 			t.Errorf("--%s is not in docs/SECURITY.md", s.name)
 		}

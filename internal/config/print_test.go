@@ -15,7 +15,7 @@ import (
 
 func TestWriteYAML(t *testing.T) {
 	path := write(t, "bos.yaml", "idle-timeout: 90s\nauth: none\n")
-	c := bound(t, []string{"--listen=:9000", "--config", path}, GroupListen, GroupAPI, GroupEtcd)
+	c := bound(t, []string{"--listen=:9000", "--config", path}, GroupListen, GroupHTTP, GroupAPI, GroupEtcd)
 	if _, err := c.Load([]string{"BOS_ETCD_ENDPOINTS=https://a:2379, b:2379", "BOS_ETCD_PASSWORD=hush", "PROXY_PATH=apis/bos/", "BOS_SEED=7"}); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,6 @@ client-ca-file: "" # default
 # API
 prefix: /apis/bos # default
 proxy-path: /apis/bos # env PROXY_PATH
-auth: none # file
 
 # External store, in place of the embedded one
 etcd-endpoints: ['https://a:2379', 'b:2379'] # env BOS_ETCD_ENDPOINTS

@@ -19,8 +19,12 @@ const (
 	groupAlways Group = iota
 	// GroupLog is how the log looks.
 	GroupLog
-	// GroupListen is the HTTP server of a process.
+	// GroupListen is where the API is served.
 	GroupListen
+	// GroupMetrics is where a process without an API serves metrics and probes.
+	GroupMetrics
+	// GroupHTTP is the HTTP server of a process.
+	GroupHTTP
 	// GroupAPI is the API that is served there.
 	GroupAPI
 	// GroupAuth is who may use the API.
@@ -73,7 +77,7 @@ func (g Group) title() string {
 		return ""
 	case GroupLog:
 		return "Log"
-	case GroupListen:
+	case GroupListen, GroupMetrics, GroupHTTP:
 		return "HTTP server"
 	case GroupAPI:
 		return "API"
@@ -151,26 +155,28 @@ func (c *Config) serverSettings() []*setting {
 	return []*setting{
 		{GroupListen, "listen", "`address` to listen on; an empty host is all addresses, port 0 any free one",
 			text(&c.Listen), nil, c.checkListen},
-		{GroupListen, "shutdown-timeout", "`time` that requests get to end when the process is told to",
+		{GroupMetrics, "metrics-listen", "`address` where an operator in a process of its own serves /metrics, /livez and /readyz; none serves nothing",
+			text(&c.MetricsListen), nil, c.checkMetricsListen},
+		{GroupHTTP, "shutdown-timeout", "`time` that requests get to end when the process is told to",
 			duration(&c.ShutdownTimeout), nil, within(&c.ShutdownTimeout, 0, maxTimeout)},
-		{GroupListen, "read-header-timeout", "`time` that the header of a request may take",
+		{GroupHTTP, "read-header-timeout", "`time` that the header of a request may take",
 			duration(&c.ReadHeaderTimeout), nil, within(&c.ReadHeaderTimeout, minTimeout, maxTimeout)},
-		{GroupListen, "read-timeout", "`time` that a request may take to arrive; 0 is no limit",
+		{GroupHTTP, "read-timeout", "`time` that a request may take to arrive; 0 is no limit",
 			duration(&c.ReadTimeout), nil, zeroOrWithin(&c.ReadTimeout, minTimeout, maxTimeout)},
-		{GroupListen, "write-timeout", "`time` that an answer may take, streams apart; 0 is no limit",
+		{GroupHTTP, "write-timeout", "`time` that an answer may take, streams apart; 0 is no limit",
 			duration(&c.WriteTimeout), nil, zeroOrWithin(&c.WriteTimeout, minTimeout, maxTimeout)},
-		{GroupListen, "idle-timeout", "`time` that an unused connection is kept",
+		{GroupHTTP, "idle-timeout", "`time` that an unused connection is kept",
 			duration(&c.IdleTimeout), nil, within(&c.IdleTimeout, minTimeout, maxTimeout)},
-		{GroupListen, "max-header-bytes", "largest `size` of a request's line and header together",
+		{GroupHTTP, "max-header-bytes", "largest `size` of a request's line and header together",
 			integer(&c.MaxHeaderBytes), nil, within(&c.MaxHeaderBytes, minHeader, maxHeader)},
-		{GroupListen, "tls-cert-file", "PEM `file` of the server's certificate; with it connections are encrypted; read anew when it changes",
+		{GroupHTTP, "tls-cert-file", "PEM `file` of the server's certificate; with it connections are encrypted; read anew when it changes",
 			text(&c.TLSCertFile), nil, c.checkServerCert},
-		{GroupListen, "tls-key-file", "PEM `file` of the key of that certificate", text(&c.TLSKeyFile), nil, c.checkServerKey},
-		{GroupListen, "client-ca-file", "PEM `file` of the CAs of client certificates", text(&c.ClientCAFile), nil, c.checkClientCA},
+		{GroupHTTP, "tls-key-file", "PEM `file` of the key of that certificate", text(&c.TLSKeyFile), nil, c.checkServerKey},
+		{GroupHTTP, "client-ca-file", "PEM `file` of the CAs of client certificates", text(&c.ClientCAFile), nil, c.checkClientCA},
 		{GroupAPI, "prefix", "`path` under which the API is served beside the root", path(&c.Prefix), nil, c.checkPrefix},
 		{GroupAPI, "proxy-path", "`path` that is put in front of links for requests that came through a proxy",
 			path(&c.ProxyPath), []string{"PROXY_PATH"}, checkPath(&c.ProxyPath)},
-		{GroupAPI, "auth", "`kind` of authentication: jwt (bearer tokens), mtls (client certificates), both with a comma, or none, which lets everybody in who reaches the address; it must be said beyond this host",
+		{GroupAuth, "auth", "`kind` of authentication: jwt (bearer tokens), mtls (client certificates), both with a comma, or none, which lets everybody in who reaches the address; it must be said beyond this host",
 			text(&c.Auth), nil, c.checkAuth},
 	}
 }

@@ -31,7 +31,7 @@ const (
 func (c *Config) Validate() error {
 	var faults []error
 	for _, s := range c.settings() {
-		if s.check == nil || !c.uses(s.group) {
+		if s.check == nil || !c.uses(s.group) || c.unserved(s.group) {
 			continue
 		}
 		if err := s.check(); err != nil {
@@ -40,6 +40,13 @@ func (c *Config) Validate() error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// unserved reports whether settings are about a server that the process does not
+// have: what is wrong with the files of others' keeps no operator from working.
+func (c *Config) unserved(g Group) bool {
+	server := g == GroupHTTP || g == GroupAuth || g == GroupLimits
+	return server && len(c.groups) > 0 && !c.uses(GroupListen) && c.MetricsListen == ""
 }
 
 // Loopback reports whether only this host is listened on.
@@ -60,9 +67,28 @@ func (c *Config) checkListen() error {
 	if _, err := checkAddress(c.Listen); err != nil {
 		return err
 	}
-	if c.uses(GroupAPI) && c.Auth == "" && !c.Loopback() {
+	if c.uses(GroupAuth) && c.Auth == "" && !c.Loopback() {
 		return fmt.Errorf("%q can be reached from other hosts, and everybody there could command all nodes; "+
 			"say --auth none (BOS_AUTH) if that is meant, jwt or mtls if not, or listen on this host only, such as 127.0.0.1:9000", c.Listen)
+	}
+	return nil
+}
+
+func (c *Config) checkMetricsListen() error {
+	if c.MetricsListen == "" {
+		return nil
+	}
+	if _, err := checkAddress(c.MetricsListen); err != nil {
+		return err
+	}
+	host, _, err := net.SplitHostPort(c.MetricsListen)
+	if err != nil {
+		return fmt.Errorf("%.100q is not host:port", c.MetricsListen)
+	}
+	if c.Auth == "" && !c.Access.OpenMetrics && !isLoopback(host) {
+		return fmt.Errorf("%q can be reached from other hosts, and metrics name sessions and tenants; "+
+			"say --auth-open-metrics (BOS_AUTH_OPEN_METRICS) if that is meant, --auth jwt or mtls if not, or listen on this host only, such as 127.0.0.1:9001",
+			c.MetricsListen)
 	}
 	return nil
 }

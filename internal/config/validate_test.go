@@ -48,6 +48,11 @@ func TestValidateServer(t *testing.T) {
 		{"all addresses of IPv6", func(c *Config) { c.Listen = "[::]:9000" }, "say --auth none"},
 		{"a host", func(c *Config) { c.Listen = "bos.example.com:9000" }, "say --auth none"},
 		{"looks like loopback", func(c *Config) { c.Listen = "127.0.0.1.example.com:9000" }, "say --auth none"},
+		{"metrics here", func(c *Config) { c.MetricsListen = "localhost:0" }, ""},
+		{"metrics everywhere", func(c *Config) { c.MetricsListen = ":9001" }, `metrics-listen: ":9001" can be reached from other hosts, and metrics name sessions and tenants; say --auth-open-metrics`},
+		{"metrics everywhere, said", func(c *Config) { c.MetricsListen, c.Access.OpenMetrics = ":9001", true }, ""},
+		{"metrics everywhere, behind something", func(c *Config) { c.MetricsListen, c.Auth = ":9001", None }, ""},
+		{"metrics at no port", func(c *Config) { c.MetricsListen = "localhost" }, `metrics-listen: "localhost" is not host:port`},
 		{"no port", func(c *Config) { c.Listen = "127.0.0.1" }, `listen: "127.0.0.1" is not host:port`},
 		{"port name", func(c *Config) { c.Listen = "localhost:http" }, `listen: "http" is not a port from 0 to 65535`},
 		{"port too large", func(c *Config) { c.Listen = "localhost:65536" }, `listen: "65536" is not a port`},
@@ -224,5 +229,23 @@ func TestOnlyOwnFaults(t *testing.T) {
 	}
 	if c.Loopback() {
 		t.Error("loopback")
+	}
+}
+
+// What is about a server keeps an operator from starting only if it has one.
+func TestOperatorMindsItsServer(t *testing.T) {
+	environ := []string{"BOS_ETCD_ENDPOINTS=http://etcd:2379", "BOS_TLS_CERT_FILE=/nowhere", "BOS_AUTH=jwt", "BOS_MAX_REQUESTS=0"}
+	for listen, faults := range map[string]int{"": 0, "127.0.0.1:0": 4} {
+		c := bound(t, nil, GroupMetrics, GroupHTTP, GroupAuth, GroupLimits, GroupEtcd)
+		if _, err := c.Load(append(environ, "BOS_METRICS_LISTEN="+listen)); err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		if err := c.Validate(); err != nil {
+			got = strings.Count(err.Error(), "\n") + 1
+		}
+		if got != faults {
+			t.Errorf("listening on %q: %d faults, want %d: %v", listen, got, faults, c.Validate())
+		}
 	}
 }
