@@ -114,37 +114,58 @@ func TestEventsOfABoot(t *testing.T) {
 	}
 }
 
-// A node that never reports is found: why says so, and whose turn it is.
+// A node that never reports is found: why says so, whose turn it is, and how far
+// the node came, by when it fetched its boot script.
 func TestWhyOfASilentNode(t *testing.T) {
 	noLeak(t)
-	site := newSite(t, sim.Config{Nodes: 2, Seed: 1})
+	site := newSite(t, sim.Config{Nodes: 3, Seed: 1})
 	p := start(t, app.Options{Site: site}, func(c *config.Config) { c.DataDir = t.TempDir() })
 	p.discovered(site)
 	p.template(site, "")
-	silent := site.Nodes()[0]
-	if err := site.Inject(silent, sim.Fault{Kind: sim.FaultNeverReports}); err != nil {
-		t.Fatal(err)
+	silent, lost := site.Nodes()[0], site.Nodes()[1]
+	for id, kind := range map[string]sim.FaultKind{silent: sim.FaultNeverReports, lost: sim.FaultBootsNothing} {
+		if err := site.Inject(id, sim.Fault{Kind: kind}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	p.session("boot", "boot")
 	until(t, "the other node runs", func() bool {
-		rec := p.View().Record(site.Nodes()[1])
+		rec := p.View().Record(site.Nodes()[2])
 		return rec.Component.StatusNow() == bos.StatusStable && !rec.Component.Enabled.Value() && rec.Component.Session.Value() == "boot"
 	})
-	var why bos.Why
-	until(t, "an explanation", func() bool {
-		if err := json.Unmarshal(p.do(http.MethodGet, "/components/"+silent+"/why", nil), &why); err != nil {
-			t.Fatal(err)
+	explained := func(id, summary string) (why bos.Why) {
+		until(t, id+" "+summary, func() bool {
+			if err := json.Unmarshal(p.do(http.MethodGet, "/components/"+id+"/why", nil), &why); err != nil {
+				t.Fatal(err)
+			}
+			return why.Turn == bos.TurnNode && strings.Contains(why.Summary, summary)
+		})
+		if why.Next == nil || len(why.Unstick) < 3 {
+			t.Errorf("%+v", why)
 		}
-		return why.Turn == bos.TurnNode
-	})
-	if !strings.Contains(why.Summary, "BSS has its boot script") || why.Next == nil || len(why.Unstick) < 3 {
-		t.Errorf("%+v", why)
+		for _, service := range []string{"pcs", "bss", "node"} {
+			if !slices.ContainsFunc(why.Said, func(s bos.Said) bool { return s.Service == service }) {
+				t.Errorf("nothing is said by %s: %+v", service, why.Said)
+			}
+		}
+		return why
 	}
-	for _, service := range []string{"pcs", "bss", "node"} {
-		if !slices.ContainsFunc(why.Said, func(s bos.Said) bool { return s.Service == service }) {
-			t.Errorf("nothing is said by %s: %+v", service, why.Said)
+	says := func(why bos.Why, text string) {
+		if !slices.ContainsFunc(why.Said, func(s bos.Said) bool { return s.Service == "bss" && strings.Contains(s.Text, text) }) {
+			t.Errorf("bss does not say %q: %+v", text, why.Said)
 		}
 	}
+	says(explained(silent, "fetched its boot script"), "gave it its boot script")
+	says(explained(lost, "has not fetched its boot script since then"), "has never given it a boot script")
+	// Without BSS the rest is said all the same, and soon.
+	for kind, text := range map[sim.ServiceFaultKind]string{
+		sim.ServiceDown: "connection refused", sim.ServiceHang: "no answer in time", sim.ServiceGarbage: "its answer can't be understood",
+	} {
+		site.InjectService("bss", sim.ServiceFault{Kind: kind})
+		says(explained(silent, "BSS has its boot script"), text)
+	}
+	site.InjectService("bss", sim.ServiceFault{})
+	says(explained(silent, "fetched its boot script"), "gave it its boot script")
 }
 
 // follow opens a stream of a process, from after an id on.

@@ -4,6 +4,9 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"bos/internal/bos"
@@ -24,23 +27,62 @@ func (a *App) explain(ctx context.Context, rec *bos.Record, session *bos.Session
 	if mark := rec.Sealed.Attempt; mark != nil {
 		in.Open, _ = a.view.Attempt(mark.ID)
 	}
-	id := rec.Component.ID
-	if !rec.Component.Enabled.Value() {
-		return decide.Why(in)
-	}
+	a.look(ctx, rec, &in)
+	return decide.Why(in)
+}
+
+// look asks the services about a component, side by side, as far as it matters.
+func (a *App) look(ctx context.Context, rec *bos.Record, in *decide.WhyInput) {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	if p, ok := glance(ctx, a, a.services.power, id); ok {
-		in.Power = p.Value
-		in.Power.Seen, in.Power.Since, in.Power.At = true, p.Since, p.At
+	id, enabled := rec.Component.ID, rec.Component.Enabled.Value()
+	var asked sync.WaitGroup
+	defer asked.Wait()
+	if enabled {
+		asked.Go(func() {
+			if p, ok := glance(ctx, a, a.services.power, id); ok {
+				in.Power = p.Value
+				in.Power.Seen, in.Power.Since, in.Power.At = true, p.Since, p.At
+			}
+		})
 	}
-	if a.services.config != nil && rec.Component.StatusNow() == bos.StatusConfiguring {
-		if c, ok := glance(ctx, a, a.services.config, id); ok {
-			in.Config, in.ConfigAt = c.Value, c.At
-			in.Config.Seen, in.Config.Since = true, c.Since
-		}
+	if enabled && a.services.config != nil && rec.Component.StatusNow() == bos.StatusConfiguring {
+		asked.Go(func() {
+			if c, ok := glance(ctx, a, a.services.config, id); ok {
+				in.Config, in.ConfigAt = c.Value, c.At
+				in.Config.Seen, in.Config.Since = true, c.Since
+			}
+		})
 	}
-	return decide.Why(in)
+	if decide.AsksScript(rec) {
+		asked.Go(func() { in.Script = a.bootScript(ctx, id) })
+	}
+}
+
+// sameClock is how far a service's clock, of which only seconds are known, may
+// be from this machine's to count as right.
+const sameClock = 2 * time.Second
+
+// bootScript asks BSS when a node last fetched its boot script.
+func (a *App) bootScript(ctx context.Context, id string) decide.BootScript {
+	out := decide.BootScript{Asked: true}
+	fetched, err := a.services.bss.ScriptFetched(ctx, id)
+	var known *bos.Error
+	switch {
+	case errors.As(err, &known):
+		out.Problem = bos.UserText(err)
+		return out
+	case err != nil:
+		out.Problem = fmt.Sprintf("bss did not answer within %v", lookTime)
+		return out
+	}
+	if out.At = fetched.At; out.At.IsZero() {
+		return out
+	}
+	if ahead := fetched.Now.Sub(a.wall()); ahead.Abs() > sameClock {
+		out.At = out.At.Add(-ahead.Round(time.Second))
+	}
+	return out
 }
 
 // glance returns the last look at a node. A process that does not lead the

@@ -31,8 +31,36 @@ type WhyInput struct {
 	ConfigAt bos.Instant
 	// Open is the node's last command while PCS is not done with it; nil if it is.
 	Open *bos.Attempt
+	// Script is when the node last fetched its boot script, if BSS was asked.
+	Script BootScript
 	// Away are the services that do not answer.
 	Away Services
+}
+
+// BootScript is when BSS last gave a node its boot script.
+type BootScript struct {
+	Asked bool
+	// At is that time, in whole seconds and on this machine's clock; zero if BSS
+	// has never given it one.
+	At time.Time
+	// Problem is why BSS did not say, "" if it did.
+	Problem string
+}
+
+// AsksScript reports whether it matters for a component when it last fetched its
+// boot script: it was switched on and has not reported what it shall run, or it
+// was given up.
+func AsksScript(rec *bos.Record) bool {
+	c := &rec.Component
+	switch c.StatusNow() {
+	case bos.StatusPowerOnCalled:
+		return true
+	case bos.StatusFailed, bos.StatusOnHold:
+		return !c.Enabled.Value() && !c.WantsOff() &&
+			!bos.SameArtifacts(c.ActualState.Value().BootArtifacts.Value(), c.DesiredArtifacts())
+	default:
+	}
+	return false
 }
 
 // Why explains a component: whose turn it is, since when, what was said of it
@@ -107,6 +135,21 @@ func (e *explanation) reportedAt() time.Time {
 	return stamped(e.c.ActualState.Value().LastUpdated)
 }
 
+// ago says how long ago a time is.
+func (e *explanation) ago(t time.Time) string {
+	d, unit, name := max(e.in.Wall.Sub(t).Round(time.Second), 0), time.Second, "second"
+	switch {
+	case d >= 2*time.Hour:
+		unit, name = time.Hour, "hour"
+	case d >= 2*time.Minute:
+		unit, name = time.Minute, "minute"
+	}
+	if n := d / unit; n != 1 {
+		return fmt.Sprintf("%d %ss ago", n, name)
+	}
+	return "1 " + name + " ago"
+}
+
 // at writes a time into a sentence.
 func at(t time.Time) string {
 	if t.IsZero() {
@@ -152,7 +195,7 @@ func (e *explanation) collect() {
 	}
 	e.collectPower()
 	if mark := sealed.Attempt; e.sent() && mark.Action == bos.ActionPoweringOn && e.refuser() == "" {
-		e.say(ServiceBSS, e.wall(mark.At), "took its boot script: kernel %s", e.c.DesiredArtifacts().Kernel.Value())
+		e.say(ServiceBSS, e.acted(), "took its boot script: kernel %s", e.c.DesiredArtifacts().Kernel.Value())
 	}
 	if text := e.c.Error.Value(); e.refuser() != "" {
 		e.say(e.refuser(), e.acted(), "%s", text)
@@ -164,6 +207,7 @@ func (e *explanation) collect() {
 			e.say(ServiceCFS, e.wall(e.in.ConfigAt), "%s", textNotInCFS)
 		}
 	}
+	e.collectScript()
 	for _, service := range []string{ServiceHSM, ServicePCS, ServiceBSS, ServiceCFS, ServiceIMS} {
 		if away, is := e.in.Away[service]; is {
 			e.say(service, time.Time{}, "%s", away.Text)
@@ -179,6 +223,48 @@ func (e *explanation) collect() {
 	}
 }
 
+// collectScript says when the node last fetched its boot script.
+func (e *explanation) collectScript() {
+	switch script := e.in.Script; {
+	case !script.Asked:
+	case script.Problem != "":
+		e.say(ServiceBSS, time.Time{}, "does not say when it last fetched its boot script: %s", script.Problem)
+	case script.At.IsZero():
+		e.say(ServiceBSS, time.Time{}, "has never given it a boot script")
+	case e.fetched():
+		e.say(ServiceBSS, script.At, "gave it its boot script")
+	default:
+		e.say(ServiceBSS, script.At, "gave it a boot script for the last time, before %s", e.bootText())
+	}
+}
+
+// scriptKnown reports whether BSS has said when the node last fetched its boot
+// script.
+func (e *explanation) scriptKnown() bool { return e.in.Script.Asked && e.in.Script.Problem == "" }
+
+// fetched reports whether the node has fetched its boot script since it was
+// switched on, as far as BSS says; of a node that was given up, since its session
+// began.
+func (e *explanation) fetched() bool {
+	at := e.in.Script.At
+	return e.scriptKnown() && !at.IsZero() && !at.Before(e.bootBegan().Truncate(time.Second))
+}
+
+// bootBegan is since when a boot script counts, and bootText what that was.
+func (e *explanation) bootBegan() time.Time {
+	if e.status == bos.StatusPowerOnCalled || e.in.Session == nil {
+		return e.acted()
+	}
+	return stamped(bos.Some(e.in.Session.Session.Status.StartTime))
+}
+
+func (e *explanation) bootText() string {
+	if e.status == bos.StatusPowerOnCalled || e.in.Session == nil {
+		return "it was switched on"
+	}
+	return "its session began"
+}
+
 func (e *explanation) collectPower() {
 	if mark := e.in.Record.Sealed.Attempt; e.sent() && e.refuser() == "" {
 		text := "took the command " + mark.Action.Operation()
@@ -188,7 +274,7 @@ func (e *explanation) collectPower() {
 				text += ": transition " + strings.Join(ids, ", ")
 			}
 		}
-		e.say(ServicePCS, e.wall(mark.At), "%s", text)
+		e.say(ServicePCS, e.acted(), "%s", text)
 	}
 	switch p := e.in.Power; {
 	case !p.Seen:

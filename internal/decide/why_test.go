@@ -66,6 +66,9 @@ func booting() *node {
 		commanded(bos.ActionPoweringOn, recent).attempts(1, 0, 0)
 }
 
+// script is what BSS says of the node's boot script.
+func script(at time.Time) decide.BootScript { return decide.BootScript{Asked: true, At: at} }
+
 func TestWhy(t *testing.T) {
 	type said struct{ service, text string }
 	const (
@@ -100,6 +103,20 @@ func TestWhy(t *testing.T) {
 				{"bss", "took its boot script: kernel s3://boot-images/a/kernel"}, {"pcs", "took the command On"},
 				{"pcs", "its power is on"}, {"node", "has not reported"},
 			}},
+		{name: "fetched its boot script, never reports", n: booting(), in: decide.WhyInput{Power: on, Script: script(wallNow.Add(-time.Second))},
+			status: "power_on_called", turn: "node", since: then, next: bootEnd,
+			summary: "(attempt 1 of 3), fetched its boot script at 2026-11-23 09:59:59 UTC, 1 second ago, and has not reported since; BOS gives that up at 2026-11-23 10:19:59 UTC",
+			unstick: []string{"reaches the network and bss", "bss_referral_token", "state reporter", "max_boot_wait_time"},
+			said:    []said{{"bss", "gave it its boot script"}}},
+		{name: "fetched its boot script for the boot before", n: booting(), in: decide.WhyInput{Power: on, Script: script(wallNow.Add(-time.Hour))},
+			status: "power_on_called", turn: "node", since: then, next: bootEnd, summary: "1 second ago, and has not fetched its boot script since then",
+			unstick: []string{"firmware", "DHCP", "MAC address"}, said: []said{{"bss", "for the last time, before it was switched on"}}},
+		{name: "never fetched its boot script", n: booting(), in: decide.WhyInput{Power: on, Script: script(time.Time{})},
+			status: "power_on_called", turn: "node", since: then, next: bootEnd, summary: "has not fetched its boot script since then; BOS gives that up at",
+			unstick: []string{"firmware", "DHCP", "MAC address"}, said: []said{{"bss", "has never given it a boot script"}}},
+		{name: "bss does not say", n: booting(), in: decide.WhyInput{Power: on, Script: decide.BootScript{Asked: true, Problem: "bss is not available: connection refused"}},
+			status: "power_on_called", turn: "node", since: then, next: bootEnd, summary: "BSS has its boot script since", unstick: []string{"look at its console"},
+			said: []said{{"bss", "does not say when it last fetched its boot script: bss is not available: connection refused"}}},
 		{name: "never reports, seen by nobody here", n: booting(), status: "power_on_called", turn: "node", since: then, next: bootEnd, summary: "has not reported"},
 		{name: "does not come on", n: booting(), in: decide.WhyInput{Power: off}, status: "power_on_called", turn: "pcs", since: then, next: onEnd,
 			summary: "pcs still says that it is off", unstick: []string{"controller", "max_power_on_wait_time (2m0s now)"}},
@@ -166,6 +183,12 @@ func TestWhy(t *testing.T) {
 
 		{name: "failed", n: booting().override("failed").disabled().err(decide.TextRetryLimit), status: "failed", turn: "administrator", since: then,
 			summary: "BOS has given it up: The retry limit", unstick: []string{"no service gave a reason", "limit x1"}},
+		{name: "failed after its boot script", n: booting().override("failed").disabled().err(decide.TextRetryLimit), in: decide.WhyInput{Script: script(wallNow)},
+			status: "failed", turn: "administrator", since: then, summary: "The retry limit",
+			unstick: []string{"fetched its boot script at 2026-11-23 10:00:00 UTC", "state reporter", "limit x1"}},
+		{name: "failed before its boot script", n: booting().override("failed").disabled().err(decide.TextRetryLimit), in: decide.WhyInput{Script: script(wallNow.Add(-24 * time.Hour))},
+			status: "failed", turn: "administrator", since: then, summary: "The retry limit",
+			unstick: []string{"not fetched its boot script since its session began", "DHCP", "limit x1"}, said: []said{{"bss", "before its session began"}}},
 		{name: "failed by pcs", n: booting().override("failed").disabled().err("pcs failed to carry out On: no such node"), status: "failed", turn: "administrator",
 			since: then, summary: "given it up, by the word of pcs: pcs failed", unstick: []string{"mend", "limit x1"}, said: []said{{"pcs", "no such node"}}},
 		{name: "failed in cfs", n: booting().override("failed").disabled().err("cfs configuration failed"), status: "failed", turn: "administrator", since: then,
@@ -208,6 +231,7 @@ func TestWhy(t *testing.T) {
 			in.Record, in.Now, in.Wall, in.Options, in.NoCFS = tt.n.tell(), now, wallNow, bos.DefaultOptions(), tt.NoCFS
 			if !tt.sessionGone {
 				in.Session = &bos.SessionRecord{Session: bos.Session{Name: "s"}, Sealed: tt.stopped}
+				in.Session.Session.Status.StartTime = bos.Timestamp(wallNow.Add(-time.Hour))
 			}
 			got := decide.Why(in)
 			type line struct{ Status, Turn, Since, Next string }

@@ -3,6 +3,7 @@
 package decide
 
 import (
+	"fmt"
 	"time"
 
 	"bos/internal/bos"
@@ -41,7 +42,17 @@ func (e *explanation) failed(text string) {
 	case "":
 		text = "no reason was noted"
 	case TextRetryLimit:
-		e.unstick("no service gave a reason: look at its console, its power and its controller")
+		switch {
+		case e.fetched():
+			e.unstick("no service gave a reason, but it fetched its boot script %s: look at its console, whether it gets kernel, initrd and root file system",
+				at(e.in.Script.At))
+			e.checkReporter()
+		case e.scriptKnown():
+			e.unstick("no service gave a reason, and it has not fetched its boot script since %s: look at its console and its power", e.bootText())
+			e.noNetwork()
+		default:
+			e.unstick("no service gave a reason: look at its console, its power and its controller")
+		}
 	case textConfigFailed:
 		e.unstick("look at the log of its session in cfs, and mend the configuration or the node")
 	default:
@@ -205,14 +216,50 @@ func (e *explanation) powerOnCalled() {
 		e.unstick("see that its state reporter sends the token of the boot (bss_referral_token in /proc/cmdline), not that of a former one")
 		e.next(bootEnd)
 	default:
-		e.is(bos.TurnNode, began, "It was switched on %s (%s), BSS has its boot script%s, and the node has not reported; BOS gives that up %s",
-			at(began), tries, since(began), at(e.wall(bootEnd)))
-		e.unstick("look at its console: does it get an address and its boot script from bss, kernel, initrd and root file system")
-		e.unstick("if it is up: does its state reporter run (systemctl status bos-reporter), and is bss_referral_token in its /proc/cmdline")
-		e.unstick("if the reporter runs: does it reach the API, with a token that the API accepts (its journal says so)")
-		e.unstick("slow images need a larger max_boot_wait_time (%v now)", opts.MaxBootWait())
+		e.silent(fmt.Sprintf("It was switched on %s (%s)", at(began), tries), at(e.wall(bootEnd)))
 		e.next(bootEnd)
 	}
+}
+
+// silent explains a node that was switched on and does not report: what it has
+// fetched says how far it came.
+func (e *explanation) silent(switchedOn, giveUp string) {
+	began, script := e.acted(), e.in.Script
+	switch {
+	case e.fetched():
+		e.is(bos.TurnNode, began, "%s, fetched its boot script %s, %s, and has not reported since; BOS gives that up %s",
+			switchedOn, at(script.At), e.ago(script.At), giveUp)
+		e.unstick("it reaches the network and bss; look at its console, whether it gets kernel, initrd and root file system")
+		e.checkReporter()
+	case e.scriptKnown():
+		e.is(bos.TurnNode, began, "%s, %s, and has not fetched its boot script since then; BOS gives that up %s",
+			switchedOn, e.ago(began), giveUp)
+		e.noScript()
+	default:
+		e.is(bos.TurnNode, began, "%s, BSS has its boot script%s, and the node has not reported; BOS gives that up %s",
+			switchedOn, since(began), giveUp)
+		e.unstick("look at its console: does it get an address and its boot script from bss, kernel, initrd and root file system")
+		e.checkReporter()
+	}
+	e.unstick("slow images need a larger max_boot_wait_time (%v now)", e.in.Options.MaxBootWait())
+}
+
+// noScript says what to look at if a node does not fetch its boot script.
+func (e *explanation) noScript() {
+	e.unstick("nothing yet if its firmware still tests the hardware, which takes minutes; its console shows that")
+	e.noNetwork()
+}
+
+// noNetwork says what keeps a node from its boot script.
+func (e *explanation) noNetwork() {
+	e.unstick("see on its console whether it boots from the network, gets an address (DHCP), and reaches bss")
+	e.unstick("does hsm know the MAC address of the interface that it boots from: bss gives no boot script to others")
+}
+
+// checkReporter says what to look at if a node boots and does not report.
+func (e *explanation) checkReporter() {
+	e.unstick("if it is up: does its state reporter run (systemctl status bos-reporter), and is bss_referral_token in its /proc/cmdline")
+	e.unstick("if the reporter runs: does it reach the API, with a token that the API accepts (its journal says so)")
 }
 
 func (e *explanation) powerOffPending() {

@@ -9,8 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"bos/internal/bos"
 	"bos/internal/upstream/call"
@@ -27,6 +30,8 @@ const (
 	maxHosts = 2000
 	// maxAnswer bounds the answer, which should have no body.
 	maxAnswer = 64 << 10
+	// script is what BSS calls the boot script among the things that nodes fetch.
+	script = "bootscript"
 	// tokenHeader is in every answer to a write that named hosts.
 	tokenHeader = "Bss-Referral-Token"
 )
@@ -115,6 +120,60 @@ func (c *Client) PutBootParameters(ctx context.Context, p Params, attempt string
 		return c.svc.Garbage(operation, errors.New("no "+tokenHeader+" in the answer: wrong base URL?"))
 	}
 	return err
+}
+
+// Fetched is when a node last fetched its boot script, in whole seconds. Both
+// times are on BSS's own clock.
+type Fetched struct {
+	// At is zero if BSS has never given the node a boot script, as far as it
+	// remembers. What it gives to a node that it has no parameters for is none.
+	At time.Time
+	// Now is what that clock shows now.
+	Now time.Time
+}
+
+// fetch is an entry of BSS's history.
+type fetch struct {
+	Name     string `json:"name"`
+	Endpoint string `json:"endpoint"`
+	Epoch    int64  `json:"last_epoch"`
+}
+
+// ScriptFetched asks when a node last fetched its boot script. The question has
+// as little time as ctx leaves it, and does not count where the health of BSS is
+// judged. Of a node that never did, one flavour of BSS says that it was in 1970,
+// and another nothing; that may have several entries of one node.
+func (c *Client) ScriptFetched(ctx context.Context, id string) (Fetched, error) {
+	const operation = "endpoint-history"
+	host := call.Canonical(id)
+	if !call.IsNode(host) {
+		return Fetched{}, c.svc.Reject(operation, fmt.Sprintf("%q is not the xname of a node", id))
+	}
+	// Read as it is: a BSS without a history greets, and is well all the same.
+	var answer []byte
+	_, err := c.svc.Do(ctx, call.Request{
+		Operation: operation, Method: http.MethodGet, Path: "/endpoint-history",
+		Query: url.Values{"name": {host}, "endpoint": {script}}, MaxResponse: maxAnswer, Aside: true,
+	}, &answer)
+	if err != nil {
+		return Fetched{}, err
+	}
+	var list []fetch
+	if err := json.Unmarshal(answer, &list); err != nil {
+		return Fetched{}, c.svc.Garbage(operation, fmt.Errorf("no history of what nodes fetch: %w", err))
+	}
+	now := time.Now()
+	out := Fetched{Now: now}
+	if own, ok := c.svc.Time(now); ok {
+		out.Now = own
+	}
+	for _, one := range list {
+		at := time.Unix(one.Epoch, 0)
+		if one.Epoch > 0 && one.Name == host && one.Endpoint == script && at.After(out.At) {
+			out.At = at
+		}
+	}
+	return out, nil
 }
 
 // HostsPerRequest returns how many hosts can be stored within a time-out,

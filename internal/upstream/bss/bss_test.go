@@ -126,6 +126,58 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// When a node last fetched its boot script is told in several ways, and a BSS that
+// can't tell stays well.
+func TestScriptFetched(t *testing.T) {
+	const node = "x3000c0s1b0n0"
+	at := time.Unix(1795417033, 0)
+	tests := []struct {
+		name, body string
+		status     int
+		want       time.Time
+		text       string
+	}{
+		{"fetched", `[{"name":"x3000c0s1b0n0","endpoint":"bootscript","last_epoch":1795417033}]`, 200, at, ""},
+		{"never", `[{"name":"x3000c0s1b0n0","endpoint":"bootscript","last_epoch":0}]`, 200, time.Time{}, ""},
+		{"never, the other way", `[]`, 200, time.Time{}, ""},
+		{"the latest of several", `[{"name":"x3000c0s1b0n0","endpoint":"bootscript","last_epoch":1795410000},
+			{"name":"x3000c0s1b0n0","endpoint":"bootscript","last_epoch":1795417033},{"name":"x3000c0s1b0n0","endpoint":"user-data","last_epoch":1795419999},
+			{"name":"x3000c0s2b0n0","endpoint":"bootscript","last_epoch":1795418888}]`, 200, at, ""},
+		{"no history", "Hello World!", 200, time.Time{}, "bss is not available: its answer can't be understood"},
+		{"no such path", "404 page not found", 404, time.Time{}, "bss refused: 404 page not found"},
+		{"broken", "", 500, time.Time{}, "bss is not available: status 500"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := upstreamtest.Serve(t, "bss", "/boot/v1", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Date", at.Add(time.Minute).UTC().Format(http.TimeFormat))
+				w.WriteHeader(tt.status)
+				fmt.Fprint(w, tt.body)
+			})
+			c := New(s.Service)
+			for range 10 {
+				got, err := c.ScriptFetched(t.Context(), "X3000C0S01B0N0")
+				var e *bos.Error
+				if tt.text != "" && (!errors.As(err, &e) || e.Message != tt.text) || tt.text == "" && err != nil {
+					t.Fatalf("got %v", err)
+				}
+				if !got.At.Equal(tt.want) || err == nil && got.Now.Sub(at).Round(10*time.Second) != time.Minute {
+					t.Errorf("got %+v", got)
+				}
+			}
+			if h := s.Service.Health(); h.Away() {
+				t.Errorf("it counts as away: %+v", h)
+			}
+			if target := s.Seen()[0].Target; target != "/endpoint-history?endpoint=bootscript&name="+node {
+				t.Errorf("asked %s", target)
+			}
+		})
+	}
+	if _, err := New(upstreamtest.Silent(t, "bss")).ScriptFetched(t.Context(), "Default"); !call.IsRefused(err) {
+		t.Errorf("a role: %v", err)
+	}
+}
+
 type slow struct{ took chan time.Duration }
 
 func (s slow) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -123,6 +123,10 @@ type Request struct {
 	// MinTimeout raises the service's time-out for a request that is known to
 	// take longer; 0 leaves it.
 	MinTimeout time.Duration
+	// Aside says that the request is a question of somebody's who is not waited
+	// for: that it gets no answer in the little time that it has says nothing about
+	// the service's health.
+	Aside bool
 	// Redact lists texts of the request that must not come back in an error's
 	// words, such as kernel parameters. Texts shorter than 8 bytes are ignored.
 	Redact []string

@@ -92,6 +92,9 @@ func (s *Service) run(ctx context.Context, req Request, attempt Attempt) (status
 		retries++
 	}
 	v, lastErr = judgeHealth(e)
+	if req.Aside && v == failed {
+		v, lastErr = unknown, ""
+	}
 	return status, e, retries
 }
 
