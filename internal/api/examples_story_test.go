@@ -9,6 +9,7 @@ const (
 	discovered = "09:20:11"
 	created    = "09:26:40"
 	poweredOn  = "09:26:41"
+	unreported = "09:32:04"
 	halfway    = "09:38:17"
 	done       = "09:41:02"
 )
@@ -89,7 +90,7 @@ func sessionStory() []scene {
 		{operation: "patch_v2_component", path: nodePath, status: 200, at: poweredOn, aside: true,
 			body: `{"last_action":{"action":"powering_on","failed":false},"event_stats":{"power_on_attempts":1},"status":{"phase":"powering_on","status_override":""}}`},
 		{operation: "get_v2_component", path: nodePath, status: 200, at: poweredOn},
-		{operation: "get_v2_component_why", path: nodePath + "/why", status: 200, at: poweredOn},
+		{operation: "get_v2_component_why", path: nodePath + "/why", status: 200, at: unreported},
 		{operation: "get_v2_session_events", path: sessionPath + "/events", status: 200, at: poweredOn},
 		{operation: "get_v2_component_timeline", path: nodePath + "/timeline?after=19", status: 200, at: poweredOn},
 		{operation: "get_v2_events", path: "/v2/events?session=boot-compute-1&limit=1", status: 200, at: poweredOn},

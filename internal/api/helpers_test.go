@@ -376,12 +376,20 @@ func fixed(text string) func() time.Time {
 // notReadyView is a view that nobody feeds.
 func notReadyView() *view.View { return view.New(clock.New(1), slog.New(slog.DiscardHandler)) }
 
-// explainer explains components from what the store knows, at the moment of the
-// last thing that was done with them.
+// tillScript is how long nodes take here from being switched on to their boot
+// script.
+const tillScript = 83 * time.Second
+
+// explainer explains components from what the store knows; nodes that were
+// switched on have fetched their boot scripts.
 func explainer(v *view.View, now func() time.Time) func(context.Context, *bos.Record, *bos.SessionRecord) bos.Why {
 	return func(_ context.Context, rec *bos.Record, session *bos.SessionRecord) bos.Why {
-		return decide.Why(decide.WhyInput{
-			Record: rec, Session: session, Options: v.Options(), Now: rec.Sealed.ActionAt, Wall: now(),
-		})
+		in := decide.WhyInput{Record: rec, Session: session, Options: v.Options(), Now: rec.Sealed.ActionAt, Wall: now()}
+		acted, err := bos.ParseTimestamp(rec.Component.LastAction.Value().LastUpdated.Value())
+		if ago := in.Wall.Sub(acted); err == nil && ago > tillScript {
+			in.Now = in.Now.Add(ago)
+			in.Script = decide.BootScript{Asked: decide.AsksScript(rec), At: acted.Add(tillScript)}
+		}
+		return decide.Why(in)
 	}
 }
