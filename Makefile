@@ -72,7 +72,8 @@ api-lint: ## Lint the API document (needs Node.js)
 fmt: ## Format the code
 	gofmt -w cmd internal test
 
-man: ## Write the man pages of bos into bin/man/
+man: ## Write the man pages of bosd and bos into bin/man/
+	$(GO) run ./cmd/bosd man bin/man
 	$(GO) run ./cmd/bos man bin/man
 
 dist: ## Make the packages in dist/: tarballs, bills of materials, checksums; VERSION is what git describes

@@ -76,7 +76,7 @@ func (p *program) root() *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	root.AddCommand(p.serve(), p.operator(), p.cluster(), p.backup(), p.restore(), p.importing(), p.simulate(), p.demo(), p.bench(), p.configuration(), p.version())
+	root.AddCommand(p.serve(), p.operator(), p.cluster(), p.backup(), p.restore(), p.importing(), p.simulate(), p.demo(), p.bench(), p.configuration(), p.man(), p.version())
 	return root
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"bos/internal/manual"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 )
@@ -19,7 +21,7 @@ func TestReferenceIsFresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := &app{booleans: map[string]bool{}}
-	if diff := cmp.Diff(strings.Split(string(reference(a.root())), "\n"), strings.Split(string(have), "\n")); diff != "" {
+	if diff := cmp.Diff(strings.Split(string(manual.Reference(a.root(), referenceHead)), "\n"), strings.Split(string(have), "\n")); diff != "" {
 		t.Errorf("docs/cli.md is stale; run 'go generate ./internal/cli':\n%s", diff)
 	}
 }
@@ -27,7 +29,7 @@ func TestReferenceIsFresh(t *testing.T) {
 // Every command can be read about, and none of its flags is without a word.
 func TestCommandsSayWhatTheyAreFor(t *testing.T) {
 	a := &app{booleans: map[string]bool{}}
-	visit(a.root(), func(cmd *cobra.Command) {
+	manual.Visit(a.root(), func(cmd *cobra.Command) {
 		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
 			t.Errorf("%s: short help %q", cmd.CommandPath(), cmd.Short)
 		}

@@ -56,15 +56,17 @@ func (d *dist) papers(ctx context.Context, dir string) ([]file, error) {
 	}
 	man := filepath.Join(dir, "man")
 	env := []string{"SOURCE_DATE_EPOCH=" + strconv.FormatInt(d.date.Unix(), 10)}
-	if _, err := d.output(ctx, env, filepath.Join(dir, "bos"), "man", man); err != nil {
-		return nil, err
+	for _, name := range programs() {
+		if _, err := d.output(ctx, env, filepath.Join(dir, name), "man", man); err != nil {
+			return nil, err
+		}
+		if _, err := os.Stat(filepath.Join(man, name+".1")); err != nil {
+			return nil, fmt.Errorf("%s man has not written what it should: %w", name, err)
+		}
 	}
 	files, err := tree(man, "share/man/man1")
 	if err != nil {
 		return nil, err
-	}
-	if len(files) == 0 {
-		return nil, errors.New("bos man has written nothing")
 	}
 	for _, name := range programs() {
 		for shell, path := range map[string]string{
