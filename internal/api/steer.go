@@ -11,15 +11,15 @@ import (
 )
 
 func (s *server) cancelSession(x *exchange) error {
-	return s.steered(x, (*steer.Steerer).Cancel, bos.EventSessionCancelled, "the session was cancelled")
+	return s.steered(x, (*steer.Steerer).Cancel, bos.EventSessionCancelled)
 }
 
 func (s *server) pauseSession(x *exchange) error {
-	return s.steered(x, (*steer.Steerer).Pause, bos.EventSessionPaused, "the session was paused")
+	return s.steered(x, (*steer.Steerer).Pause, bos.EventSessionPaused)
 }
 
 func (s *server) resumeSession(x *exchange) error {
-	return s.steered(x, (*steer.Steerer).Resume, bos.EventSessionResumed, "the session was resumed")
+	return s.steered(x, (*steer.Steerer).Resume, bos.EventSessionResumed)
 }
 
 func (s *server) steerer() *steer.Steerer {
@@ -28,16 +28,16 @@ func (s *server) steerer() *steer.Steerer {
 
 // steered does something with the session of a request, and tells its outcome.
 func (s *server) steered(
-	x *exchange, do func(*steer.Steerer, context.Context, bos.SessionKey) (bool, error), event bos.EventType, text string,
+	x *exchange, do func(*steer.Steerer, context.Context, bos.SessionKey) (steer.Steered, error), event bos.EventType,
 ) error {
 	if _, err := s.session(x); err != nil {
 		return err
 	}
 	key := sessionKey(x)
 	x.about(key.Name)
-	changed, err := do(s.steerer(), x.ctx(), key)
-	if changed {
-		s.events.Record(event, key, text)
+	did, err := do(s.steerer(), x.ctx(), key)
+	if did.Any() {
+		s.events.Record(event, key, bos.SteeredText(event, len(did.Nodes)), did.Nodes...)
 	}
 	if err != nil {
 		return err

@@ -35,10 +35,12 @@ func (a *App) explain(ctx context.Context, rec *bos.Record, session *bos.Session
 func (a *App) look(ctx context.Context, rec *bos.Record, in *decide.WhyInput) {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	id, enabled := rec.Component.ID, rec.Component.Enabled.Value()
+	id, c := rec.Component.ID, &rec.Component
+	// What was under way for a node that was cancelled goes on.
+	left := rec.CancelledIn(rec.OwnSession()) && !c.Enabled.Value()
 	var asked sync.WaitGroup
 	defer asked.Wait()
-	if enabled {
+	if c.Enabled.Value() || left {
 		asked.Go(func() {
 			if p, ok := glance(ctx, a, a.services.power, id); ok {
 				in.Power = p.Value
@@ -46,7 +48,9 @@ func (a *App) look(ctx context.Context, rec *bos.Record, in *decide.WhyInput) {
 			}
 		})
 	}
-	if enabled && a.services.config != nil && rec.Component.StatusNow() == bos.StatusConfiguring {
+	configured := c.Enabled.Value() && c.StatusNow() == bos.StatusConfiguring ||
+		left && c.DesiredState.Value().Configuration.Value() != ""
+	if a.services.config != nil && configured {
 		asked.Go(func() {
 			if c, ok := glance(ctx, a, a.services.config, id); ok {
 				in.Config, in.ConfigAt = c.Value, c.At

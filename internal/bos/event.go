@@ -61,6 +61,10 @@ const (
 	EventEnabled  EventType = "enabled"
 	EventDisabled EventType = "disabled"
 	EventReported EventType = "reported"
+	// EventDiscovered is about nodes that are new to BOS, EventReportExpired about
+	// those whose last report is too old to count.
+	EventDiscovered    EventType = "discovered"
+	EventReportExpired EventType = "report_expired"
 	// EventDropped says that events could not be kept.
 	EventDropped EventType = "dropped"
 )
@@ -71,7 +75,7 @@ func EventTypes() []EventType {
 		EventSessionCreated, EventSessionRunning, EventSessionComplete, EventSessionCancelled, EventSessionPaused,
 		EventSessionResumed, EventSessionDeleted, EventSetUp, EventTakenOver, EventPhase, EventAction, EventRefused,
 		EventServiceAway, EventServiceBack, EventWaiting, EventSucceeded, EventFailed, EventEnabled, EventDisabled,
-		EventReported, EventDropped,
+		EventReported, EventDiscovered, EventReportExpired, EventDropped,
 	}
 }
 

@@ -7,6 +7,22 @@ import "fmt"
 // TextCancelled is the error of a session that was cancelled.
 const TextCancelled = "The session was cancelled"
 
+// SteeredText says what it is for so many nodes that their session was cancelled,
+// paused or resumed.
+func SteeredText(event EventType, nodes int) string {
+	done, what := "cancelled", "are left as they are: "
+	switch event { //nolint:exhaustive // the three that are about sessions being steered
+	case EventSessionPaused:
+		done, what = "paused", "wait: "
+	case EventSessionResumed:
+		done, what = "resumed", "go on: "
+	}
+	if nodes == 0 {
+		what = ""
+	}
+	return what + "the session was " + done
+}
+
 // OnResume is what the nodes of a paused session wait for.
 const OnResume = "the end of the pause of its session"
 
@@ -23,7 +39,7 @@ func (w Write) CancelNode(old Record, s *SessionRecord) (Record, bool) {
 		return old, false
 	}
 	cancelled := func(rec Record, while Standing) (Record, bool) {
-		text := fmt.Sprintf("session '%s' was cancelled while %s", key.Name, while)
+		text := fmt.Sprintf("session '%s' was cancelled while %s%s", key.Name, while, while.goesOn())
 		rec.Sealed.Left = rec.Sealed.Left.with(key, StandingCancelled, text)
 		return rec, true
 	}
@@ -61,6 +77,29 @@ func (w Write) CancelNode(old Record, s *SessionRecord) (Record, bool) {
 		return w.unstage(old), true
 	}
 	return old, false
+}
+
+// goesOn says what may still happen to a node that was cancelled at a standing:
+// what a service was told before is not taken back.
+func (s Standing) goesOn() string {
+	switch s {
+	case StandingPoweringOff:
+		return "; a command that pcs has may still switch it off"
+	case StandingBooting:
+		return "; it may still come up"
+	case StandingConfiguring:
+		return "; cfs may go on configuring it"
+	case StandingSucceeded, StandingFailed, StandingCancelled, StandingTakenOver, StandingLeftOut,
+		StandingWaiting, StandingPoweringOn, StandingStaged:
+	}
+	return ""
+}
+
+// CancelledIn reports whether a session gave the node up because it was
+// cancelled.
+func (r *Record) CancelledIn(key SessionKey) bool {
+	left := r.Sealed.Left.of(key)
+	return left != nil && left.CameTo == StandingCancelled
 }
 
 // stagedBy returns the session that staged a state on the node, applied or not.

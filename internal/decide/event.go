@@ -121,6 +121,18 @@ func SetUpHappening(s *bos.Session) Happening {
 	return Happening{bos.EventSetUp, text}
 }
 
+// DiscoveredHappening says that nodes are new.
+func DiscoveredHappening() Happening {
+	return Happening{bos.EventDiscovered, "are new: hsm has them, and BOS did not"}
+}
+
+// ExpiredHappening says that nodes have not reported for so long that nobody knows
+// any more what they run.
+func ExpiredHappening(opts bos.Options) Happening {
+	return Happening{bos.EventReportExpired, fmt.Sprintf(
+		"have not reported for %s (component_actual_state_ttl): what they run is not known any more", opts.ComponentActualStateTTL)}
+}
+
 // CompleteText says how a session ended for its nodes.
 func CompleteText(nodes []*bos.Record) string {
 	failed := 0

@@ -340,9 +340,13 @@ func (e *explanation) whose() {
 	}
 }
 
-// again says how to start over.
+// again says how to start over, after what was said before, if anything was.
 func (e *explanation) again() {
-	e.unstick("then start it again with a session that has the limit %s", e.id)
+	then := ""
+	if len(e.Unstick) > 0 {
+		then = "then "
+	}
+	e.unstick("%sstart it again with a session that has the limit %s", then, e.id)
 }
 
 // checkOperator says what to look at if an operator does not take its turn.

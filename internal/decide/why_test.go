@@ -92,8 +92,9 @@ func TestWhy(t *testing.T) {
 		sessionGone, NoCFS bool
 		stopped            bos.SessionSealed
 	}{
-		{name: "paused", n: booting(), in: decide.WhyInput{Power: on}, stopped: bos.SessionSealed{Paused: true}, status: "power_on_called",
-			turn: "administrator", summary: "session s is paused", unstick: []string{"/v2/sessions/s/resume"}},
+		{name: "paused", n: booting(), in: decide.WhyInput{Power: on}, stopped: bos.SessionSealed{Paused: true, StoppedAt: recent}, status: "power_on_called",
+			turn: "administrator", since: then,
+			summary: "session 's' is paused since 2026-11-23 09:59:59 UTC", unstick: []string{"bos sessions resume s"}},
 		{name: "being cancelled", n: booting(), in: decide.WhyInput{Power: on}, stopped: bos.SessionSealed{Cancelled: true}, status: "power_on_called",
 			turn: "status", summary: "being cancelled", unstick: []string{"disabled in a moment"}},
 		{name: "never reports", n: booting(), in: decide.WhyInput{Power: on}, status: "power_on_called", turn: "node", since: then, next: bootEnd,
@@ -199,6 +200,10 @@ func TestWhy(t *testing.T) {
 			status: "on_hold", turn: "administrator", since: then, summary: "was not returned by pcs", unstick: []string{"pcs does not list its power", "limit x1"}},
 		{name: "not in cfs", n: newNode().wants("a", "c").override("on_hold").disabled().err("Component information was not returned by cfs").did(bos.ActionSessionSetup, recent),
 			status: "on_hold", turn: "administrator", since: then, summary: "was not returned by cfs", unstick: []string{"cfs has no component", "limit x1"}},
+		{name: "cancelled", n: booting().override("on_hold").disabled().err("session 's' was cancelled while booting; it may still come up"),
+			in: decide.WhyInput{Power: on, Config: pending}, status: "on_hold", turn: "administrator", since: then,
+			summary: "session 's' was cancelled while booting; it may still come up", unstick: []string{"start it again with a session that has the limit x1"},
+			said: []said{{"pcs", "its power is on"}, {"cfs", "configuration 'c' is pending"}}},
 		{name: "disabled while on hold", n: newNode().override("on_hold").disabled().did(bos.ActionSessionSetup, recent), status: "on_hold",
 			turn: "administrator", since: then, summary: "somebody disabled it"},
 		{name: "disabled on its way", n: booting().disabled(), status: "power_on_called", turn: "administrator", since: then,
@@ -256,6 +261,9 @@ func TestWhy(t *testing.T) {
 				if !slices.ContainsFunc(got.Said, func(g bos.Said) bool { return g.Service == s.service && strings.Contains(g.Text, s.text) }) {
 					t.Errorf("%q does not say %q in %+v", s.service, s.text, got.Said)
 				}
+			}
+			if len(got.Unstick) > 0 && strings.HasPrefix(got.Unstick[0], "then ") {
+				t.Errorf("it begins with what comes then: %q", got.Unstick)
 			}
 			if got.Turn != bos.TurnNobody && len(got.Unstick) == 0 {
 				t.Error("nothing would unstick it")

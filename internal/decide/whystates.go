@@ -74,7 +74,7 @@ func (e *explanation) atRest() {
 	case stage != "":
 		e.is(bos.TurnNobody, stamped(e.c.StagedState.Value().LastUpdated),
 			"Nothing is done with it until what the session %s staged on it is applied", stage)
-		e.unstick("apply what is staged (POST /v2/applystaged), as the workload manager does between jobs")
+		e.unstick("apply what is staged (bos applystaged create --xnames %s), as the workload manager does between jobs", e.id)
 	case e.c.Error.Value() != "":
 		e.is(bos.TurnAdministrator, e.acted(), "Nothing is done with it, and it shows an error: %s", e.c.Error.Value())
 		e.unstick("mend what the error says")
@@ -101,13 +101,15 @@ func (e *explanation) atRest() {
 
 // stopped explains a component whose session is paused, or being cancelled.
 func (e *explanation) stopped() {
+	began := e.wall(e.in.Session.Sealed.StoppedAt)
 	if e.in.Session.Sealed.Cancelled {
-		e.is(RoleStatus, time.Time{}, "It is %s, and its session %s is being cancelled: nothing more is done with it", e.status, e.Session)
+		e.is(RoleStatus, began, "It is %s, and its session '%s' is being cancelled: nothing more is done with it", e.status, e.Session)
 		e.unstick("nothing: it is disabled in a moment")
 		return
 	}
-	e.is(bos.TurnAdministrator, time.Time{}, "It is %s, and its session %s is paused: nothing is done with it until that is resumed", e.status, e.Session)
-	e.unstick("resume the session (POST /v2/sessions/%s/resume), or cancel it", e.Session)
+	e.is(bos.TurnAdministrator, began, "It is %s, and its session '%s' is paused%s: nothing is done with it until that is resumed",
+		e.status, e.Session, since(began))
+	e.unstick("resume the session (bos sessions resume %s), or cancel it (bos sessions cancel %s)", e.Session, e.Session)
 }
 
 // waits explains a component that waits for something that BOS can't do.
@@ -123,7 +125,7 @@ func (e *explanation) waits(w *bos.Wait) {
 		e.unstick("have hsm discover it, or delete the component if the node is gone")
 	case bos.OnResume:
 		e.is(bos.TurnAdministrator, began, "Its session '%s' is paused%s, and BOS does nothing for it until that is resumed", e.c.Session.Value(), since(began))
-		e.unstick("resume the session, or cancel it")
+		e.unstick("resume the session (bos sessions resume %s), or cancel it (bos sessions cancel %s)", e.Session, e.Session)
 	case OnPowerLimit:
 		e.is(RolePowerOn, began, "It waits%s for its turn to be switched on: as many others are on their way as the site allows", since(began))
 		e.unstick("nothing: its turn comes; the limits are bosd's power-on-rate and power-on-in-flight")

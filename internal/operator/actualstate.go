@@ -60,12 +60,17 @@ func (o *actualStateOperator) pass(ctx context.Context, l store.Leadership, ids 
 	for _, rec := range o.View.Records(old) {
 		decided[rec.Component.ID] = rec.Revision
 	}
-	_, err := o.change(ctx, l, decided, func(_ string, rec bos.Record) (bos.Record, bool) {
+	written, err := o.change(ctx, l, decided, func(_ string, rec bos.Record) (bos.Record, bool) {
 		if again, _ := decide.ActualStateCleanup(o.Clock.Now(), opts, []*bos.Record{&rec}); len(again) == 0 {
 			return rec, false
 		}
 		return o.write().Operate(rec, decide.CleanedUp()), true
 	})
+	expired := happenings{}
+	for _, rec := range written {
+		expired.add(decide.ExpiredHappening(opts), rec)
+	}
+	o.tell(expired)
 	return due, err
 }
 

@@ -57,6 +57,11 @@ func (o *discoveryOperator) discover(ctx context.Context, l store.Leadership) (i
 			return &rec, nil
 		},
 	})
+	found := happenings{}
+	for _, rec := range result.Written {
+		found.add(decide.DiscoveredHappening(), rec)
+	}
+	o.tell(found)
 	if err != nil {
 		return len(result.Written), fmt.Errorf("add new nodes: %w", err)
 	}

@@ -60,10 +60,13 @@ func (o *completionOperator) cancelAbandoned(ctx context.Context, l store.Leader
 	for i, rec := range abandoned {
 		fence := l.Fence()
 		s := steer.Steerer{Store: o.Store, View: o.View, Write: o.write, Fence: &fence}
-		if err := s.Finish(ctx, rec); err != nil {
+		nodes, err := s.Finish(ctx, rec)
+		if len(nodes) > 0 {
+			o.Events.Record(bos.EventSessionCancelled, rec.Session.Key(), bos.SteeredText(bos.EventSessionCancelled, len(nodes)), nodes...)
+		}
+		if err != nil {
 			return i, fmt.Errorf("cancel session %q: %w", rec.Session.Name, err)
 		}
-		o.tellSession(bos.EventSessionCancelled, rec.Session.Key(), "the cancellation of the session was carried on")
 		o.Log.Info("the cancellation of the session was carried on", slog.String("operator", decide.RoleSessionCompletion),
 			slog.String("session", rec.Session.Name), slog.String("tenant", rec.Session.Tenant))
 	}

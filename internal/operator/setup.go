@@ -211,7 +211,9 @@ func (t *setupTerm) setUp(ctx context.Context, rec *bos.SessionRecord) error {
 		return t.fail(ctx, rec, decide.TextNoneKnown)
 	}
 	log.Info("the session runs", slog.Int("nodes", rec.Sealed.Nodes-len(unknown)))
+	paused := false
 	written, err := t.update(ctx, rec, func(s *bos.SessionRecord) {
+		paused = s.Sealed.Paused
 		s.Session.Status.Status = bos.SessionRunning
 		s.Session.Status.Error = nil
 		s.Sealed.Setup = bos.SetupApplied
@@ -220,6 +222,9 @@ func (t *setupTerm) setUp(ctx context.Context, rec *bos.SessionRecord) error {
 		text := fmt.Sprintf("the session runs with %d nodes", rec.Sealed.Nodes-len(unknown))
 		if len(unknown) > 0 {
 			text += fmt.Sprintf("; %d more are left out, of which BOS has no components", len(unknown))
+		}
+		if paused {
+			text += "; it was paused meanwhile, and nothing is done for them"
 		}
 		t.tellSession(bos.EventSessionRunning, rec.Session.Key(), text)
 	}

@@ -13,6 +13,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"bos/internal/bos"
@@ -34,16 +36,27 @@ type Steerer struct {
 	Fence *store.Fence
 }
 
+// Steered is what was done with a session.
+type Steered struct {
+	// Changed is false if somebody had asked for it before.
+	Changed bool
+	// Nodes are those that were cancelled, paused or resumed now.
+	Nodes []string
+}
+
+// Any reports whether anything was done.
+func (s Steered) Any() bool { return s.Changed || len(s.Nodes) > 0 }
+
 // errAlready ends an update that would write what is there already.
 var errAlready = errors.New("it is so already")
 
 // Cancel ends a session: its nodes that are not through are disabled, and it is
 // complete. Commands that PCS has already are not recalled. The error has
 // [bos.CodeNotFound] if there is no such session, and [bos.CodeConflict] if it
-// is complete but for having been cancelled. changed is false if somebody had
-// asked for it before.
-func (s *Steerer) Cancel(ctx context.Context, key bos.SessionKey) (changed bool, err error) {
-	changed, err = s.mark(ctx, key, func(rec *bos.SessionRecord) error {
+// is complete but for having been cancelled. What was done is told also with an
+// error.
+func (s *Steerer) Cancel(ctx context.Context, key bos.SessionKey) (did Steered, err error) {
+	did.Changed, err = s.mark(ctx, key, func(rec *bos.SessionRecord) error {
 		switch {
 		case rec.Sealed.Cancelled:
 			return errAlready
@@ -54,23 +67,30 @@ func (s *Steerer) Cancel(ctx context.Context, key bos.SessionKey) (changed bool,
 		return nil
 	})
 	if err != nil {
-		return changed, err
+		return did, err
 	}
 	rec, ok := s.View.Session(key)
 	if !ok || rec.Session.Status.Status == bos.SessionComplete {
-		return changed, nil
+		return did, nil
 	}
-	return changed, s.Finish(ctx, rec)
+	did.Nodes, err = s.Finish(ctx, rec)
+	return did, err
 }
 
-// Finish carries a cancellation out that was asked for.
-func (s *Steerer) Finish(ctx context.Context, rec *bos.SessionRecord) error {
-	write := s.Write()
-	err := s.tell(ctx, rec, func(old bos.Record) (bos.Record, bool) { return write.CancelNode(old, rec) })
-	if err != nil {
-		return err
+// Finish carries a cancellation out that was asked for, and returns the nodes
+// that were cancelled, also with an error.
+func (s *Steerer) Finish(ctx context.Context, rec *bos.SessionRecord) ([]string, error) {
+	write, key := s.Write(), rec.Session.Key()
+	written, err := s.tell(ctx, rec, func(old bos.Record) (bos.Record, bool) { return write.CancelNode(old, rec) })
+	var nodes []string
+	for id, told := range written {
+		if told.CancelledIn(key) {
+			nodes = append(nodes, id)
+		}
 	}
-	key := rec.Session.Key()
+	if err != nil {
+		return nodes, err
+	}
 	revision, err := store.Update[*bos.SessionRecord]{
 		Key: store.SessionKey(key), Fence: s.Fence,
 		Decode: func(kv store.KV) (*bos.SessionRecord, error) { return store.DecodeSession(kv, key) },
@@ -85,17 +105,17 @@ func (s *Steerer) Finish(ctx context.Context, rec *bos.SessionRecord) error {
 	}.Run(ctx, s.Store)
 	switch {
 	case errors.Is(err, errAlready):
-		return nil
+		return nodes, nil
 	case err != nil:
-		return fmt.Errorf("complete session %q: %w", key.Name, err)
+		return nodes, fmt.Errorf("complete session %q: %w", key.Name, err)
 	}
-	return s.reach(ctx, revision)
+	return nodes, s.reach(ctx, revision)
 }
 
 // Pause keeps everybody from acting for a session until it is resumed. Errors
 // are as Cancel has them.
-func (s *Steerer) Pause(ctx context.Context, key bos.SessionKey) (changed bool, err error) {
-	changed, err = s.mark(ctx, key, func(rec *bos.SessionRecord) error {
+func (s *Steerer) Pause(ctx context.Context, key bos.SessionKey) (did Steered, err error) {
+	did.Changed, err = s.mark(ctx, key, func(rec *bos.SessionRecord) error {
 		switch {
 		case rec.Session.Status.Status == bos.SessionComplete || rec.Sealed.Cancelled:
 			return complete(key)
@@ -106,26 +126,28 @@ func (s *Steerer) Pause(ctx context.Context, key bos.SessionKey) (changed bool, 
 		return nil
 	})
 	if err != nil {
-		return changed, err
+		return did, err
 	}
 	rec, ok := s.View.Session(key)
 	if !ok || !rec.Stopped() {
-		return changed, nil
+		return did, nil
 	}
 	write := s.Write()
-	return changed, s.tell(ctx, rec, func(old bos.Record) (bos.Record, bool) { return write.PauseNode(old, rec) })
+	written, err := s.tell(ctx, rec, func(old bos.Record) (bos.Record, bool) { return write.PauseNode(old, rec) })
+	did.Nodes = slices.Collect(maps.Keys(written))
+	return did, err
 }
 
 // Resume ends a pause. The nodes are told first: when the pause ends, each has
 // its whole time again. Errors are as Cancel has them.
-func (s *Steerer) Resume(ctx context.Context, key bos.SessionKey) (changed bool, err error) {
+func (s *Steerer) Resume(ctx context.Context, key bos.SessionKey) (did Steered, err error) {
 	rec, ok := s.View.Session(key)
 	if ok && rec.Stopped() && rec.Sealed.Paused {
-		if err := s.Release(ctx, rec); err != nil {
-			return false, err
+		if did.Nodes, err = s.release(ctx, rec); err != nil {
+			return did, err
 		}
 	}
-	return s.mark(ctx, key, func(rec *bos.SessionRecord) error {
+	did.Changed, err = s.mark(ctx, key, func(rec *bos.SessionRecord) error {
 		switch {
 		case rec.Session.Status.Status == bos.SessionComplete || rec.Sealed.Cancelled:
 			return complete(key)
@@ -135,12 +157,18 @@ func (s *Steerer) Resume(ctx context.Context, key bos.SessionKey) (changed bool,
 		rec.Sealed.Paused = false
 		return nil
 	})
+	return did, err
 }
 
 // Release ends the pause on the nodes of a session, but not in the session.
 func (s *Steerer) Release(ctx context.Context, rec *bos.SessionRecord) error {
-	_, err := s.change(ctx, rec, func(old bos.Record) (bos.Record, bool) { return s.Write().ResumeNode(old, rec) })
+	_, err := s.release(ctx, rec)
 	return err
+}
+
+func (s *Steerer) release(ctx context.Context, rec *bos.SessionRecord) ([]string, error) {
+	written, err := s.change(ctx, rec, func(old bos.Record) (bos.Record, bool) { return s.Write().ResumeNode(old, rec) })
+	return slices.Collect(maps.Keys(written)), err
 }
 
 func complete(key bos.SessionKey) error {
@@ -178,13 +206,10 @@ func (s *Steerer) mark(ctx context.Context, key bos.SessionKey, change func(*bos
 
 // change writes the nodes of a session, and waits until the view shows it. It
 // returns the nodes that were written.
-func (s *Steerer) change(ctx context.Context, rec *bos.SessionRecord, edit func(bos.Record) (bos.Record, bool)) (bos.Set, error) {
-	var ids []string
-	for _, m := range s.View.Roster(rec) {
-		if m.Record != nil && !m.Unknown {
-			ids = append(ids, m.ID)
-		}
-	}
+func (s *Steerer) change(
+	ctx context.Context, rec *bos.SessionRecord, edit func(bos.Record) (bos.Record, bool),
+) (map[string]*bos.Record, error) {
+	ids := s.nodes(rec)
 	result, err := s.Store.UpdateRecords(ctx, store.RecordUpdate{
 		IDs: ids, Read: s.View.Record, Fence: s.Fence,
 		Change: func(_ string, old *bos.Record) (*bos.Record, error) {
@@ -199,23 +224,37 @@ func (s *Steerer) change(ctx context.Context, rec *bos.SessionRecord, edit func(
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("write the nodes of session %q: %w", rec.Session.Name, err)
+		return result.Written, fmt.Errorf("write the nodes of session %q: %w", rec.Session.Name, err)
 	}
-	return bos.NewSet(ids...), s.reach(ctx, result.Revision)
+	return result.Written, s.reach(ctx, result.Revision)
+}
+
+// nodes are those of a session that BOS knows.
+func (s *Steerer) nodes(rec *bos.SessionRecord) (ids []string) {
+	for _, m := range s.View.Roster(rec) {
+		if m.Record != nil && !m.Unknown {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids
 }
 
 // tell writes the nodes of a session that is stopped, and waits for the commands
-// that were recorded before.
-func (s *Steerer) tell(ctx context.Context, rec *bos.SessionRecord, edit func(bos.Record) (bos.Record, bool)) error {
-	nodes, err := s.change(ctx, rec, edit)
+// that were recorded before. It returns the nodes that were written, also with an
+// error.
+func (s *Steerer) tell(
+	ctx context.Context, rec *bos.SessionRecord, edit func(bos.Record) (bos.Record, bool),
+) (map[string]*bos.Record, error) {
+	nodes := bos.NewSet(s.nodes(rec)...)
+	written, err := s.change(ctx, rec, edit)
 	if err != nil || len(nodes) == 0 {
-		return err
+		return written, err
 	}
 	feed := s.View.Subscribe(view.Interest{Attempts: true})
 	defer feed.Close()
 	// Whatever was recorded for them was recorded before now.
 	if err := s.catchUp(ctx); err != nil {
-		return err
+		return written, err
 	}
 	over := time.NewTimer(lastSend)
 	defer over.Stop()
@@ -224,12 +263,12 @@ func (s *Steerer) tell(ctx context.Context, rec *bos.SessionRecord, edit func(bo
 		case <-feed.C():
 			feed.Take()
 		case <-over.C:
-			return nil
+			return written, nil
 		case <-ctx.Done():
-			return ctx.Err()
+			return written, ctx.Err()
 		}
 	}
-	return nil
+	return written, nil
 }
 
 // sending reports whether a command for some of the nodes is recorded, and it is

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +55,12 @@ func TestStopDuringSetUp(t *testing.T) {
 						}
 					} else {
 						l.Wait(time.Hour)
+						now, state := outcome(l, http.MethodGet, "/sessions/boot/outcome"), l.SessionState("boot").Status
+						// What is seen of the nodes moves them on, but nothing is done to them.
+						if !now.Paused || now.Outcome != nil || now.Status != state || state == bos.SessionComplete ||
+							now.Counts.Total != len(nodes) || now.Counts.Waiting+now.Counts.PoweringOn != len(nodes) {
+							t.Errorf("%s: paused it is %+v, and then %s %+v", before, o, state, now)
+						}
 					}
 					if late := acts(l, calls); len(late) > 0 {
 						t.Errorf("%s: after it was stopped: %.500q", before, late)
@@ -69,6 +77,58 @@ func TestStopDuringSetUp(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Who looks at a node later sees that its session was stopped, and that it was
+// found and fell silent.
+func TestNodesAreTold(t *testing.T) {
+	site(t, 4, func(l *lab.Lab, _ *lab.Process, nodes []string) {
+		timeline := func(id string) (types []bos.EventType) {
+			var page struct{ Events []bos.Event }
+			if err := json.Unmarshal(l.Do(http.MethodGet, "/components/"+id+"/timeline", nil).Body, &page); err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range page.Events {
+				types = append(types, e.Type)
+				if e.Type == bos.EventSessionCancelled && (e.Count != 1 || e.Nodes != nodes[3] || !strings.HasPrefix(e.Text, "are left as they are")) {
+					t.Errorf("%+v", e)
+				}
+			}
+			return types
+		}
+		l.Session("up", "one", "boot", nil)
+		l.Complete("up", time.Hour)
+		if err := l.Site.Inject(nodes[3], sim.Fault{Kind: sim.FaultNeverReports}); err != nil {
+			t.Fatal(err)
+		}
+		l.Session("again", "one", "reboot", nil)
+		l.Until(time.Hour, "one node left", func() bool {
+			return outcome(l, http.MethodGet, "/sessions/again/outcome").Counts.Succeeded == 3
+		})
+		for _, how := range []string{"pause", "pause", "resume", "cancel", "cancel"} {
+			outcome(l, http.MethodPost, "/sessions/again/"+how)
+			l.Wait(time.Minute)
+		}
+		steered := func(id string) []bos.EventType {
+			return slices.DeleteFunc(timeline(id), func(typ bos.EventType) bool { return !strings.HasPrefix(string(typ), "session_") })
+		}
+		want := []bos.EventType{bos.EventSessionPaused, bos.EventSessionResumed, bos.EventSessionCancelled}
+		if got := steered(nodes[3]); !slices.Equal(got, want) {
+			t.Errorf("of the one that was left: %v", got)
+		}
+		if got := steered(nodes[0]); len(got) > 0 {
+			t.Errorf("of one that had made it: %v", got)
+		}
+		if err := l.Site.Inject(nodes[0], sim.Fault{Kind: sim.FaultNeverReports}); err != nil {
+			t.Fatal(err)
+		}
+		l.Wait(9 * time.Hour)
+		for _, typ := range []bos.EventType{bos.EventDiscovered, bos.EventReportExpired} {
+			if got := timeline(nodes[0]); !slices.Contains(got, typ) {
+				t.Errorf("no %s: %v", typ, got)
+			}
+		}
+	})
 }
 
 // What a cancelled session has staged can't be applied any more; what a paused

@@ -804,8 +804,10 @@ type Event struct {
 	// `session_paused`, `session_resumed`, `session_deleted`; of nodes: `set_up` (they have a goal), `taken_over` (by
 	// another session), `phase` (they came into another one), `action` (a command was sent), `refused` (by a
 	// service), `service_away` and `service_back`, `waiting` (for something that is no service), `succeeded`,
-	// `failed`, `enabled` and `disabled` (by a client), `reported` (what they run); `dropped` (events could not be
-	// kept). There may be more in the future.
+	// `failed`, `enabled` and `disabled` (by a client), `reported` (what they run), `discovered` (they are new),
+	// `report_expired` (they have not reported for too long); `dropped` (events could not be kept). There may be
+	// more in the future.
+	// `session_cancelled`, `session_paused` and `session_resumed` name the nodes that were concerned.
 	//
 	//
 	// Example: action
