@@ -293,8 +293,10 @@ func (a *app) sessionsControlCommands() []*cobra.Command {
 	return []*cobra.Command{
 		command("cancel", "End a session where its nodes are",
 			`End a session. BOS does nothing more to its nodes; commands that the power control service
-has are not taken back. Nodes that were through stay as they are, the others are disabled,
-with an error that says how far they were. The outcome is shown.`,
+has, and configurations that CFS was told to apply, are not taken back. Nodes that were
+through stay as they are, the others are disabled, with an error that says how far they were
+and what may still happen to them. The outcome is shown; 'bos why NODE' shows what a node is
+like now.`,
 			(*client.Client).CancelSession),
 		command("pause", "Do nothing more to the nodes of a session until it is resumed",
 			`Do nothing more to the nodes of a session until it is resumed. What was begun goes on:
