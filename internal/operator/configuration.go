@@ -50,7 +50,7 @@ func (o *configurationOperator) lead(ctx context.Context, l store.Leadership) er
 	defer feed.Close()
 	t := &configurationTerm{
 		Deps: o.Deps, l: l, loop: newLoop(o.Deps, decide.RoleConfiguration, feed),
-		gates: newGates(o.Clock), told: map[string]int64{},
+		gates: newGates(o.Clock, func(string) time.Duration { return 0 }), told: map[string]int64{},
 	}
 	t.loop.all = func() []string { return o.View.InStatus(bos.StatusConfiguring) }
 	t.loop.pass = t.pass
@@ -89,13 +89,16 @@ func (t *configurationTerm) pass(ctx context.Context, ids []string) (map[string]
 			DesiredConfig: &g.Configuration, Enabled: &on, Tags: map[string]string{"bos_session": g.Session},
 		}
 		r := t.CFS.Patches().Bisect(ctx, g.Nodes, func(ctx context.Context, part []string) error {
-			if !t.l.Alive() {
-				return errNotLeading
+			if err := t.leave(part, g.Configuration); err != nil {
+				return err
 			}
-			if !t.wanted(part) {
-				return errGoalReplaced
-			}
-			return t.CFS.Patch(call.SendBefore(ctx, begun.Add(maxRecordAge)), part, change, "")
+			return t.CFS.Patch(call.SendBefore(ctx, begun.Add(maxRecordAge), func(ctx context.Context) (time.Time, error) {
+				now := time.Now()
+				if err := t.View.Sync(ctx, t.Store); err != nil {
+					return now, fmt.Errorf("catch up with the store: %w", err)
+				}
+				return now.Add(maxRecordAge), t.leave(part, g.Configuration)
+			}), part, change, "")
 		})
 		text := fmt.Sprintf("cfs was told to apply the configuration '%s'", g.Configuration)
 		for _, ids := range r.Accepted {
@@ -108,12 +111,20 @@ func (t *configurationTerm) pass(ctx context.Context, ids []string) (map[string]
 	return due, nil
 }
 
-// wanted reports whether nodes are still to be configured.
-func (t *configurationTerm) wanted(ids []string) bool {
+// leave says why CFS must not be told that nodes are to have a configuration;
+// nil if nothing is known against it.
+func (t *configurationTerm) leave(ids []string, configuration string) error {
+	if !t.l.Alive() {
+		return errNotLeading
+	}
 	records := t.View.Records(ids)
-	return len(records) == len(ids) && !slices.ContainsFunc(records, func(rec *bos.Record) bool {
-		return !rec.Component.Enabled.Value() || t.View.Stopped(rec)
-	})
+	if len(records) < len(ids) || slices.ContainsFunc(records, func(rec *bos.Record) bool {
+		c := &rec.Component
+		return !c.Enabled.Value() || t.View.Stopped(rec) || c.DesiredState.Value().Configuration.Value() != configuration
+	}) {
+		return errGoalReplaced
+	}
+	return nil
 }
 
 // decide decides which nodes CFS is to be told about, and has those looked at
@@ -193,7 +204,7 @@ func (t *configurationTerm) note(ctx context.Context, nodes []decide.StatusNode,
 	// A wait without On is one that is over.
 	waits := map[string]bos.Wait{}
 	for _, ids := range r.Accepted {
-		t.gates.answered(key)
+		t.gates.answered(key, time.Now())
 		for _, id := range ids {
 			t.told[id], waits[id] = began, bos.Wait{}
 		}
@@ -212,7 +223,7 @@ func (t *configurationTerm) note(ctx context.Context, nodes []decide.StatusNode,
 	case call.IsAway(r.Away):
 		t.Log.Warn("configuration waits for a service", slog.String("operator", decide.RoleConfiguration),
 			slog.String("service", decide.ServiceCFS), slog.Int("nodes", len(r.Untried)), slog.Any("error", r.Away))
-		return t.await(ctx, nodes, r.Untried, t.gates.failed(key, r.Away), due)
+		return t.await(ctx, nodes, r.Untried, t.gates.failed(key, time.Now(), r.Away), due)
 	case r.Away != nil:
 		t.later(due, r.Untried, now.Add(firstBackoff))
 	default:

@@ -26,8 +26,13 @@ const (
 // time is over, one node is tried before all the others follow.
 type gates struct {
 	clock *clock.Clock
-	mu    sync.Mutex
-	shut  map[gateKey]*gate
+	// patience is how long, in real time, others wait for the command that tries
+	// a service; 0 is until it is over.
+	patience func(service string) time.Duration
+	mu       sync.Mutex
+	shut     map[gateKey]*gate
+	// answers are when that was asked for which was answered.
+	answers map[gateKey]time.Time
 }
 
 // gateKey tells a service's reads from its writes: one may work without the
@@ -41,17 +46,26 @@ type gate struct {
 	away     decide.Away
 	since    time.Time
 	failures int
-	// trying says that a command is finding out whether the service is back.
-	trying bool
+	// trying is when the last command set out to find out whether the service is
+	// back; zero if none is at it.
+	trying time.Time
 }
 
-func newGates(c *clock.Clock) *gates { return &gates{clock: c, shut: map[gateKey]*gate{}} }
+func newGates(c *clock.Clock, patience func(service string) time.Duration) *gates {
+	return &gates{clock: c, patience: patience, shut: map[gateKey]*gate{}, answers: map[gateKey]time.Time{}}
+}
 
-// failed notes that a service is away, and returns what a node that waits for
-// it shows.
-func (g *gates) failed(key gateKey, err error) decide.Away {
+// failed notes that a service is away, since it did not answer what it was asked
+// at a time, and returns what a node that waits for it shows. A service that has
+// answered what it was asked later is not away.
+func (g *gates) failed(key gateKey, asked time.Time, err error) decide.Away {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.answers[key].After(asked) {
+		return decide.Away{
+			Service: key.service, Text: observe.AwayText(key.service, asked, err), Next: g.clock.Now().Add(firstBackoff),
+		}
+	}
 	s := g.shut[key]
 	if s == nil {
 		s = &gate{since: time.Now()}
@@ -59,7 +73,7 @@ func (g *gates) failed(key gateKey, err error) decide.Away {
 	}
 	pause := min(maxBackoff, firstBackoff<<min(s.failures, 10))
 	s.failures++
-	s.trying = false
+	s.trying = time.Time{}
 	s.away = decide.Away{
 		Service: key.service,
 		Text:    observe.AwayText(key.service, s.since, err),
@@ -68,22 +82,28 @@ func (g *gates) failed(key gateKey, err error) decide.Away {
 	return s.away
 }
 
-// answered notes that a service answers; it reports whether it was away.
-func (g *gates) answered(key gateKey) bool {
+// answered notes that a service answers what it was asked at a time; it reports
+// whether it was away.
+func (g *gates) answered(key gateKey, asked time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	_, was := g.shut[key]
 	delete(g.shut, key)
+	if asked.After(g.answers[key]) {
+		g.answers[key] = asked
+	}
 	return was
 }
 
-// retry lets a service be tried at once.
+// retry lets a service be tried at once, also by another command than the one
+// that is at it: that may have been lost before.
 func (g *gates) retry(service string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for key, s := range g.shut {
 		if key.service == service {
 			s.away.Next = g.clock.Now()
+			s.trying = time.Time{}
 		}
 	}
 }
@@ -97,7 +117,7 @@ func (g *gates) now(at bos.Instant) (away decide.Services, probes map[string]boo
 	away, probes = decide.Services{}, map[string]bool{}
 	for key, s := range g.shut {
 		switch {
-		case s.trying || s.away.Next > at:
+		case g.isTrying(key, s) || s.away.Next > at:
 			next := s.away
 			next.Next = max(next.Next, at.Add(firstBackoff))
 			away[key.service] = next
@@ -108,13 +128,19 @@ func (g *gates) now(at bos.Instant) (away decide.Services, probes map[string]boo
 	return away, probes
 }
 
+// isTrying reports whether a command is at it that others wait for.
+func (g *gates) isTrying(key gateKey, s *gate) bool {
+	patience := g.patience(key.service)
+	return !s.trying.IsZero() && (patience <= 0 || time.Since(s.trying) < patience)
+}
+
 // trying notes that a command is on its way that tries services.
 func (g *gates) trying(services []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, service := range services {
 		if s := g.shut[gateKey{service, true}]; s != nil {
-			s.trying = true
+			s.trying = time.Now()
 		}
 	}
 }
@@ -126,8 +152,8 @@ func (g *gates) tried(services []string) bool {
 	defer g.mu.Unlock()
 	open := false
 	for _, service := range services {
-		if s := g.shut[gateKey{service, true}]; s != nil && s.trying {
-			s.trying, open = false, true
+		if s := g.shut[gateKey{service, true}]; s != nil && !s.trying.IsZero() {
+			s.trying, open = time.Time{}, true
 		}
 	}
 	return open

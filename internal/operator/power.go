@@ -28,6 +28,12 @@ const (
 	maxOffBatch = 50
 	// parallelActs is how many commands are prepared and sent at a time.
 	parallelActs = 4
+	// minPatience and patienceShare are how long, in real time, CFS may leave the
+	// command without an answer that tries whether it is back, until another one
+	// does: that part of its time-out. It is a little longer than package call
+	// waits before it lets one through.
+	minPatience   = 2500 * time.Millisecond
+	patienceShare = 4
 	// farewell is how long commands under way may take once their operator is to
 	// end.
 	farewell = 3 * time.Second
@@ -93,7 +99,7 @@ func (o *powerOperator) lead(ctx context.Context, l store.Leadership) error {
 	actCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	t := &powerTerm{
-		powerOperator: o, l: l, loop: newLoop(o.Deps, o.role, feed), gates: newGates(o.Clock),
+		powerOperator: o, l: l, loop: newLoop(o.Deps, o.role, feed), gates: newGates(o.Clock, o.patience),
 		slots: make(chan struct{}, parallelActs), actCtx: actCtx, acting: map[string]struct{}{}, limits: limits{held: newQueue()},
 	}
 	t.loop.all = func() []string { return o.View.InStatus(o.statuses...) }
@@ -131,6 +137,19 @@ func (t *powerTerm) room() int {
 
 // batchSize is how many nodes one command may name now.
 func (t *powerTerm) batchSize() int { return t.PCS.Starts().Size(t.View.Options().BatchSize(t.batch)) }
+
+// patience is how long others wait for the command that tries a service. What
+// CFS is asked in preparation of a boot is never asked twice at the same time
+// (package cfs), so that nodes which were asked for before it came back would
+// hold up the others for the whole of its time-out. Of the other services, copies
+// of requests and signs of life show soon enough that they are back.
+func (o *powerOperator) patience(service string) time.Duration {
+	if service != decide.ServiceCFS {
+		return 0
+	}
+	timeout := time.Duration(o.View.Options().CFSReadTimeout) * time.Second
+	return max(minPatience, timeout/patienceShare)
+}
 
 func (o *powerOperator) concerns(s bos.StatusName) bool {
 	for _, own := range o.statuses {
@@ -237,7 +256,7 @@ func (t *powerTerm) look(ctx context.Context, in *decide.PowerInput, candidates 
 func (t *powerTerm) answered(in *decide.PowerInput, service string, err error) bool {
 	key := gateKey{service: service}
 	if err == nil {
-		if t.gates.answered(key) {
+		if t.gates.answered(key, time.Now()) {
 			t.tellBack(t.role, service)
 			t.loop.markAll()
 		}
@@ -245,7 +264,7 @@ func (t *powerTerm) answered(in *decide.PowerInput, service string, err error) b
 	}
 	t.Log.Warn("a question to a service failed",
 		slog.String("operator", t.role), slog.String("service", service), slog.Any("error", err))
-	in.Away[service] = t.gates.failed(key, err)
+	in.Away[service] = t.gates.failed(key, time.Now(), err)
 	return false
 }
 

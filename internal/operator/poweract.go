@@ -43,6 +43,8 @@ type act struct {
 	batch decide.PowerBatch
 	// recorded is the time right before the record was written.
 	recorded time.Time
+	// asked is when the last effect was asked for.
+	asked time.Time
 	// nodes are the components, as they were recorded, for which the command is
 	// still to be sent.
 	nodes map[string]*bos.Record
@@ -167,24 +169,37 @@ func (t *powerTerm) storeTokens(ctx context.Context, a *act) (map[string]string,
 	return byNode, nil
 }
 
-// guard returns the context of the next effect of a command on some nodes: the
-// record of the command is made anew if it is not fresh, the nodes still have
-// the goal that was recorded, this process leads, and the effect goes out while
-// the record counts, or not at all.
+// guard returns the context of the next effect of a command on some nodes, for
+// which there is leave. If the effect has to be asked for once more, because
+// there is no answer, leave is needed again.
 func (t *powerTerm) guard(ctx context.Context, a *act, ids []string) (context.Context, error) {
-	if time.Since(a.recorded) > renewAfter {
+	leave := func(ctx context.Context) (time.Time, error) { return t.leave(ctx, a, ids) }
+	until, err := leave(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.asked = time.Now()
+	return call.SendBefore(ctx, until, leave), nil
+}
+
+// leave returns until when an effect of a command on some nodes may go out: the
+// nodes still have the goal that was recorded, this process leads, and the record
+// of the command counts until then; it is made anew if it is not fresh.
+func (t *powerTerm) leave(ctx context.Context, a *act, ids []string) (time.Time, error) {
+	// What is known to be over needs no fresh record.
+	t.dropReplaced(a)
+	if len(a.still(ids)) == len(ids) && time.Since(a.recorded) > renewAfter {
 		if err := t.renew(ctx, a); err != nil {
-			return nil, &call.Error{Kind: call.Canceled, Err: err}
+			return time.Time{}, &call.Error{Kind: call.Canceled, Err: err}
 		}
 	}
-	t.dropReplaced(a)
 	if len(a.still(ids)) < len(ids) {
-		return nil, errGoalReplaced
+		return time.Time{}, errGoalReplaced
 	}
 	if !t.l.Alive() {
-		return nil, errNotLeading
+		return time.Time{}, errNotLeading
 	}
-	return call.SendBefore(ctx, a.recorded.Add(maxRecordAge)), nil
+	return a.recorded.Add(maxRecordAge), nil
 }
 
 // send sends the command for all nodes that are ready for it.
@@ -274,12 +289,12 @@ func (t *powerTerm) outcome(a *act, service string, r call.Result) {
 	wait := bos.Wait{}
 	switch {
 	case r.Away == nil:
-		if (len(r.Accepted) > 0 || len(r.Refused) > 0) && t.gates.answered(key) {
+		if (len(r.Accepted) > 0 || len(r.Refused) > 0) && t.gates.answered(key, a.asked) {
 			t.tellBack(t.role, service)
 			t.loop.markAll()
 		}
 	case call.IsAway(r.Away):
-		away := t.gates.failed(key, r.Away)
+		away := t.gates.failed(key, a.asked, r.Away)
 		t.Log.Warn("a command waits for a service", slog.String("operator", t.role), slog.String("service", service),
 			slog.Int("nodes", len(r.Untried)), slog.Any("error", r.Away))
 		wait = bos.Wait{By: t.role, On: service, Due: away.Next, Text: away.Text}

@@ -79,7 +79,10 @@ type bootParameters struct {
 // PutBootParameters stores p for all its hosts with one request. It takes up to
 // 5 ms a host, and is given that and 5 s more, if the service's time-out is
 // shorter. BSS stores host by host and goes on when the client has gone: after
-// a failure some or all hosts may have the new parameters.
+// a failure some or all hosts may have the new parameters, and they may get them
+// once more when the call is over, from a copy of the request or one that timed
+// out. That is without harm: they are the same, and of hosts that were given
+// others meanwhile the token in their report tells what they booted with.
 //
 // Which token is in BSS's answer does not matter: one flavour returns tokens
 // that it stores nowhere. That there is one tells the answer from those of
@@ -111,6 +114,7 @@ func (c *Client) PutBootParameters(ctx context.Context, p Params, attempt string
 		Body:        bootParameters{Hosts: hosts, Params: p.Params, Kernel: p.Kernel, Initrd: p.Initrd},
 		Write:       true,
 		Idempotent:  true,
+		LateOK:      true,
 		Attempt:     attempt,
 		MaxResponse: maxAnswer,
 		MinTimeout:  time.Duration(len(hosts))*perHost + margin,

@@ -216,3 +216,9 @@ func TestHostsPerRequest(t *testing.T) {
 		}
 	}
 }
+
+func TestParametersMayComeLate(t *testing.T) {
+	upstreamtest.Copies(t, "bss", 5, func(ctx context.Context, s *call.Service) error {
+		return New(s).PutBootParameters(ctx, Params{Hosts: []string{"x1c0s0b0n0"}, Kernel: "k"}, "")
+	})
+}

@@ -45,12 +45,15 @@ const (
 type ticket struct {
 	// generation is that of the breaker when the call began.
 	generation uint64
-	probe      bool
+	// probe is the number of the probe; 0 for none.
+	probe uint64
 }
 
 // breaker keeps calls from a service that doesn't answer. It opens after five
 // failures in a row, lets one probe through after 1 s, and waits twice as long
-// after each failed one, up to 2 s; all waits times scale.
+// after each failed one, up to 2 s; all waits times scale. Another probe goes
+// when the patience with the one under way is over, or after a sign of life;
+// from then on only an answer to the earlier one counts.
 //
 // Calls that began before it opened or closed are told by their generation:
 // what becomes of them neither counts as a probe nor closes it, but an answer
@@ -70,9 +73,12 @@ type breaker struct {
 	// since is the time of the first of the failures in a row.
 	since time.Time
 	// wait is the time, not scaled, until the next probe; until is its end.
-	wait    time.Duration
-	until   time.Time
-	probing bool
+	wait  time.Duration
+	until time.Time
+	// probe is the number of the probe under way, 0 for none; probes is that of
+	// the last one. lapse is when another one may go all the same; zero is never.
+	probe, probes uint64
+	lapse         time.Time
 	// doubted says that a sign of life has been followed.
 	doubted bool
 	lastErr string
@@ -89,7 +95,7 @@ func (b *breaker) closedUntil(now time.Time) (time.Time, bool) {
 	case breakerOpen:
 		return b.until, now.Before(b.until)
 	case breakerHalfOpen:
-		return b.until, b.probing
+		return b.until, b.probing(now)
 	case breakerClosed:
 		return time.Time{}, false
 	default:
@@ -97,8 +103,23 @@ func (b *breaker) closedUntil(now time.Time) (time.Time, bool) {
 	}
 }
 
-// enter asks for the right to make a call. Whoever gets it must call leave.
-func (b *breaker) enter(now time.Time) (ticket, bool) {
+// probing reports whether a probe is under way that others have to wait for. The
+// caller holds the lock.
+func (b *breaker) probing(now time.Time) bool {
+	return b.probe != 0 && (b.lapse.IsZero() || now.Before(b.lapse))
+}
+
+// suspect reports whether the service is not known to be well.
+func (b *breaker) suspect() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state != breakerClosed || b.failures > 0
+}
+
+// enter asks for the right to make a call. Whoever gets it must call leave. If
+// the call is a probe, others wait for its end, or until patience is over unless
+// that is 0.
+func (b *breaker) enter(now time.Time, patience time.Duration) (ticket, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.state == breakerClosed {
@@ -110,11 +131,15 @@ func (b *breaker) enter(now time.Time) (ticket, bool) {
 		}
 		b.state = breakerHalfOpen
 	}
-	if b.probing {
+	if b.probing(now) {
 		return ticket{}, false
 	}
-	b.probing = true
-	return ticket{generation: b.generation, probe: true}, true
+	b.probes++
+	b.probe, b.lapse = b.probes, time.Time{}
+	if patience > 0 {
+		b.lapse = now.Add(patience)
+	}
+	return ticket{generation: b.generation, probe: b.probe}, true
 }
 
 // leave books the end of a call and reports whether the service has gone away
@@ -128,16 +153,19 @@ func (b *breaker) leave(t ticket, v verdict, now time.Time, lastErr string) (cha
 	if t.generation != b.generation {
 		return v == answered && b.endWait(now)
 	}
-	if t.probe {
-		b.probing = false
-		switch v {
-		case answered:
+	if t.probe != 0 {
+		last := t.probe == b.probe
+		if last {
+			b.probe = 0
+		}
+		switch {
+		case v == answered:
 			b.close()
 			return true
-		case failed:
+		case v == failed && last:
 			b.wait = min(2*b.wait, breakerMaxWait)
 			b.open(now)
-		case unknown:
+		default:
 			// The next call may probe at once.
 		}
 		return false
@@ -175,12 +203,14 @@ func (b *breaker) signOfTrouble() {
 	b.doubted = false
 }
 
-// endWait makes an open breaker half-open. The caller holds the lock.
+// endWait has a probe go at once, also beside one under way, which may have been
+// lost before. The caller holds the lock.
 func (b *breaker) endWait(now time.Time) bool {
-	if b.state != breakerOpen || b.doubted {
+	if b.state == breakerClosed || b.state == breakerHalfOpen && b.probe == 0 || b.doubted {
 		return false
 	}
 	b.state = breakerHalfOpen
+	b.probe = 0
 	b.doubted = true
 	if b.until.After(now) {
 		b.until = now
@@ -191,6 +221,7 @@ func (b *breaker) endWait(now time.Time) bool {
 // open starts a wait. The caller holds the lock.
 func (b *breaker) open(now time.Time) {
 	b.state = breakerOpen
+	b.probe = 0
 	b.generation++
 	b.until = now.Add(time.Duration(float64(b.wait) * b.scale))
 }
@@ -198,6 +229,7 @@ func (b *breaker) open(now time.Time) {
 // close forgets the failures. The caller holds the lock.
 func (b *breaker) close() {
 	b.state = breakerClosed
+	b.probe = 0
 	b.generation++
 	b.failures = 0
 	b.doubted = false

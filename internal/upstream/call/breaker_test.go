@@ -110,7 +110,7 @@ func TestOneProbeAtATimeWithoutRetries(t *testing.T) {
 		time.Sleep(time.Second)
 		before := sc.count()
 		sc.set(func(r *http.Request) (*http.Response, error) {
-			time.Sleep(3 * time.Second)
+			time.Sleep(time.Second)
 			return reply(503, "", ""), nil
 		})
 		done := make(chan error, 10)

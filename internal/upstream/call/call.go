@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 // Package call is the transport that the clients of the services around BOS
-// share: requests with bounds, retries, breakers, and one error type that says
-// what an operator must know, whether the service refused, was away, or may
-// have done what it was asked.
+// share: requests with bounds, retries, copies of requests that were lost,
+// breakers, and one error type that says what an operator must know, whether the
+// service refused, was away, or may have done what it was asked.
 //
 // Retries, breakers and the bound on parallel requests are written here and
 // not taken from failsafe-go, because three of its rules differ from ours:
@@ -93,8 +93,9 @@ type Sample struct {
 	Err Kind
 	// Duration is the time from the call to its return.
 	Duration time.Duration
-	// Retries counts the requests after the first one (0 to 2).
-	Retries int
+	// Retries counts the requests that were sent again after one had failed (0 to
+	// 2), Hedges the copies that were sent while one was not answered.
+	Retries, Hedges int
 }
 
 // Request is one request to a service.
@@ -115,6 +116,10 @@ type Request struct {
 	Write bool
 	// Idempotent marks a Write that may be repeated without harm.
 	Idempotent bool
+	// LateOK marks an Idempotent write that does no harm either if it is carried
+	// out once more seconds after it was answered, when its caller has gone on.
+	// Of such writes, and of reads, [Service.Do] sends copies.
+	LateOK bool
 	// Attempt is the identity of the attempt that this request belongs to; it
 	// travels in the header BOS-Attempt. "" sends none.
 	Attempt string
@@ -208,28 +213,30 @@ func (s *Service) timeout(req Request) time.Duration {
 }
 
 // observe reports a finished call to the metrics hook and the debug log.
-func (s *Service) observe(ctx context.Context, req Request, status int, e *Error, took time.Duration, retries int) {
+func (c *calling) observe(ctx context.Context, status int, e *Error, took time.Duration) {
 	sample := Sample{
-		Service:   s.cfg.Name,
-		Operation: req.Operation,
-		Method:    req.Method,
+		Service:   c.cfg.Name,
+		Operation: c.req.Operation,
+		Method:    c.req.Method,
 		Status:    status,
 		Duration:  took,
-		Retries:   retries,
+		Retries:   c.retries,
+		Hedges:    c.hedges,
 	}
 	attrs := []slog.Attr{
-		slog.String("service", s.cfg.Name),
-		slog.String("operation", req.Operation),
+		slog.String("service", c.cfg.Name),
+		slog.String("operation", c.req.Operation),
 		slog.Int("status", status),
 		slog.Duration("duration", took),
-		slog.Int("retries", retries),
+		slog.Int("retries", c.retries),
+		slog.Int("hedges", c.hedges),
 	}
 	if e != nil {
 		sample.Err = e.Kind
 		attrs = append(attrs, slog.Any("error", e))
 	}
-	s.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "called a service", attrs...)
-	if s.cfg.Observe != nil {
-		s.cfg.Observe(sample)
+	c.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "called a service", attrs...)
+	if c.cfg.Observe != nil {
+		c.cfg.Observe(sample)
 	}
 }

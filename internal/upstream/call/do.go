@@ -38,6 +38,9 @@ var errTooLong = errors.New("answer longer than its bound")
 // only written if the call succeeds. The header is that of the last answer, nil
 // without one. The error is an [*Error], or a [bos.Error] if req itself can't be
 // sent. Members of the answer that out doesn't know are ignored.
+//
+// Beside what [Service.Run] does, copies of a request that is not answered go
+// out while the service is suspect; see [Request.LateOK].
 func (s *Service) Do(ctx context.Context, req Request, out any) (http.Header, error) {
 	var body []byte
 	if req.Body != nil {
@@ -46,13 +49,7 @@ func (s *Service) Do(ctx context.Context, req Request, out any) (http.Header, er
 			return nil, &bos.Error{Code: bos.CodeInternal, Message: "encoding a request to " + s.cfg.Name, Err: err}
 		}
 	}
-	var header http.Header
-	err := s.Run(ctx, req, func(ctx context.Context) (int, error) {
-		status, h, err := s.exchange(ctx, req, body, out)
-		header = h
-		return status, err
-	})
-	return header, err
+	return s.call(ctx, req, req.mayHedge(), func(ctx context.Context) (answer, error) { return s.exchange(ctx, req, body, out) })
 }
 
 // Checker is an answer that can tell whether it makes sense. [Service.Do] asks
@@ -62,23 +59,25 @@ type Checker interface {
 }
 
 // exchange sends one request and reads its answer.
-func (s *Service) exchange(ctx context.Context, req Request, body []byte, out any) (int, http.Header, error) {
+func (s *Service) exchange(ctx context.Context, req Request, body []byte, out any) (answer, error) {
 	hr, token, err := s.prepare(ctx, req, body)
 	if err != nil {
-		return 0, nil, err
+		return answer{}, err
 	}
 	// The transport and not a client: a client would follow redirects, and
 	// turn a redirected POST into a GET.
 	resp, err := s.transport.RoundTrip(hr)
 	if err != nil {
-		return 0, nil, err
+		return answer{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	s.dated(resp.Header, time.Now())
+	r := answer{status: resp.StatusCode, header: resp.Header}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return resp.StatusCode, resp.Header, s.answered(req, resp, token)
+		return r, s.answered(req, resp, token)
 	}
-	return resp.StatusCode, resp.Header, decode(resp, req.MaxResponse, out)
+	r.keep, err = decode(resp, req.MaxResponse, out)
+	return r, err
 }
 
 // prepare makes the HTTP request and returns the token in it.
@@ -133,8 +132,9 @@ func (s *Service) answered(req Request, resp *http.Response, token string) *Erro
 	return e
 }
 
-// decode reads the body of a good answer into out.
-func decode(resp *http.Response, limit int64, out any) error {
+// decode reads the body of a good answer. What it returns writes it into out, if
+// there is anything to write.
+func decode(resp *http.Response, limit int64, out any) (keep func(), err error) {
 	if limit <= 0 {
 		limit = defaultMaxResponse
 	}
@@ -143,22 +143,21 @@ func decode(resp *http.Response, limit int64, out any) error {
 	case nil:
 		// The status has said all; a body that breaks off changes nothing.
 		_, _ = io.CopyN(io.Discard, resp.Body, maxDrain)
-		return nil
+		return nil, nil
 	case *[]byte:
 		raw, err := io.ReadAll(body)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		*out = raw
-		return nil
+		return func() { *out = raw }, nil
 	default:
-		// Into a new value each time, so that nothing is left in out of an
-		// answer that broke off before a retry.
+		// Into a new value each time: of an answer that broke off before a retry
+		// nothing is left in out, and copies of a request don't disturb each other.
 		fresh := reflect.New(reflect.TypeOf(out).Elem())
 		err := json.UnmarshalRead(body, fresh.Interface(),
 			jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 		if body.err != nil {
-			return body.err
+			return nil, body.err
 		}
 		if err == nil && body.first == 'n' && fresh.Elem().Kind() == reflect.Struct {
 			// It decodes into anything, and means nothing here.
@@ -168,10 +167,9 @@ func decode(resp *http.Response, limit int64, out any) error {
 			err = c.Check()
 		}
 		if err != nil {
-			return Garbage(resp.StatusCode, err)
+			return nil, Garbage(resp.StatusCode, err)
 		}
-		reflect.ValueOf(out).Elem().Set(fresh.Elem())
-		return nil
+		return func() { reflect.ValueOf(out).Elem().Set(fresh.Elem()) }, nil
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"syscall"
 	"time"
 )
@@ -39,87 +40,118 @@ type Attempt func(context.Context) (status int, err error)
 // leaves the time; a time-out is not, since the service may be busy with the
 // request. The error is an [*Error].
 func (s *Service) Run(ctx context.Context, req Request, attempt Attempt) error {
+	_, err := s.call(ctx, req, false, func(ctx context.Context) (answer, error) {
+		status, err := attempt(ctx)
+		return answer{status: status}, err
+	})
+	return err
+}
+
+// call makes one call by way of send, with copies of the request if hedged says
+// that it may be copied. The content of the answer that counts has been handed
+// to the caller; its header is returned.
+func (s *Service) call(ctx context.Context, req Request, hedged bool, send sender) (http.Header, error) {
 	start := time.Now()
+	c := &calling{Service: s, gate: s.reads, req: req, send: send, hedged: hedged}
+	if req.Write {
+		c.gate = s.writes
+	}
 	ctx, done := s.trace(ctx, req)
-	status, e, retries := s.run(ctx, req, attempt)
-	done(status, e, retries)
+	r, e := c.run(ctx)
+	done(r.status, e, c.retries)
 	if e != nil {
 		e.Service, e.Operation = s.cfg.Name, req.Operation
 	}
-	s.observe(ctx, req, status, e, time.Since(start), retries)
-	if e == nil {
-		return nil
+	c.observe(ctx, r.status, e, time.Since(start))
+	if e != nil {
+		return r.header, e
 	}
-	return e
+	if r.keep != nil {
+		r.keep()
+	}
+	return r.header, nil
 }
 
-func (s *Service) run(ctx context.Context, req Request, attempt Attempt) (status int, _ *Error, retries int) {
-	if s.fault != nil {
-		return 0, notSent("it is not configured correctly", s.fault), 0
-	}
-	gate := s.reads
-	if req.Write {
-		gate = s.writes
+func (c *calling) run(ctx context.Context) (answer, *Error) {
+	if c.fault != nil {
+		return answer{}, notSent("it is not configured correctly", c.fault)
 	}
 	// Before the wait for a turn too: while a service hangs, every turn takes
 	// a time-out.
-	if next, shut := gate.closedUntil(time.Now()); shut {
-		return 0, shutError(next), 0
+	if next, shut := c.gate.closedUntil(time.Now()); shut {
+		return answer{}, shutError(next)
 	}
-	if e := s.acquire(ctx); e != nil {
-		return 0, e, 0
+	if e := c.acquire(ctx); e != nil {
+		return answer{}, e
 	}
-	t, ok := gate.enter(time.Now())
+	t, ok := c.gate.enter(time.Now(), c.patience())
 	if !ok {
-		s.release()
-		next, _ := gate.closedUntil(time.Now())
-		return 0, shutError(next), 0
+		c.release()
+		next, _ := c.gate.closedUntil(time.Now())
+		return answer{}, shutError(next)
 	}
 	v := unknown
 	lastErr := ""
-	defer func() { s.settle(ctx, gate, req, t, v, lastErr) }()
+	defer func() { c.settle(ctx, t, v, lastErr) }()
 
-	status, e := s.once(ctx, req, attempt)
-	mayRepeat := !t.probe && (!req.Write || req.Idempotent)
-	for mayRepeat && retries < maxRetries && e != nil && e.transient {
-		if !s.waitToRetry(ctx, gate, retries) {
+	r, e := c.try(ctx)
+	mayRepeat := t.probe == 0 && (!c.req.Write || c.req.Idempotent)
+	for mayRepeat && c.retries < maxRetries && e != nil && e.transient {
+		repeated, ok := c.waitToRetry(ctx)
+		if !ok {
 			break
 		}
 		before := e
-		if status, e = s.once(ctx, req, attempt); e != nil {
+		if r, e = c.try(repeated); e != nil {
 			e.MaybeDone = e.MaybeDone || before.MaybeDone
 		}
-		retries++
+		c.retries++
 	}
 	v, lastErr = judgeHealth(e)
-	if req.Aside && v == failed {
+	if c.req.Aside && v == failed {
 		v, lastErr = unknown, ""
 	}
-	return status, e, retries
+	return r, e
 }
 
-// waitToRetry waits and acquires a turn for another try. It returns false, and
-// holds no turn, if there is no point in it.
-func (s *Service) waitToRetry(ctx context.Context, gate *breaker, retries int) bool {
-	wait := s.backoff(retries)
+// patience is how long this call alone may find out whether the service is
+// back; 0 is for as long as it takes. Calls of which copies are made find out
+// anyway. Of others that may be carried out twice, another one may try when
+// this one is not answered; a command that may not is kept from trying in vain.
+func (c *calling) patience() time.Duration {
+	if c.hedged || c.req.Write && !c.req.Idempotent {
+		return 0
+	}
+	return c.hedgePause(c.timeout(c.req))
+}
+
+// waitToRetry waits and acquires a turn for another try, and returns the context
+// to send it with. It returns false, and holds no turn, if there is no point in
+// it.
+func (c *calling) waitToRetry(ctx context.Context) (context.Context, bool) {
+	wait := c.backoff(c.retries)
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
-		return false
+		return nil, false
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		return false
+		return nil, false
 	}
-	if s.acquire(ctx) != nil {
-		return false
+	if c.acquire(ctx) != nil {
+		return nil, false
 	}
-	if _, shut := gate.closedUntil(time.Now()); shut || tooLate(ctx) {
-		s.release()
-		return false
+	if _, shut := c.gate.closedUntil(time.Now()); shut {
+		c.release()
+		return nil, false
 	}
-	return true
+	repeated, ok := again(ctx)
+	if !ok {
+		c.release()
+	}
+	return repeated, ok
 }
 
 // backoff is the wait before a retry: between a half and the whole of the
@@ -149,22 +181,22 @@ func (s *Service) acquire(ctx context.Context) *Error {
 func (s *Service) release() { <-s.slots }
 
 // once sends one request, for which the turn has been acquired.
-func (s *Service) once(ctx context.Context, req Request, attempt Attempt) (int, *Error) {
+func (s *Service) once(ctx context.Context, req Request, send sender) (answer, *Error) {
 	defer s.release()
 	if tooLate(ctx) {
-		return 0, &Error{Kind: Canceled, Err: ErrTooLate}
+		return answer{}, &Error{Kind: Canceled, Err: ErrTooLate}
 	}
 	bounded, cancel := context.WithTimeout(ctx, s.timeout(req))
 	defer cancel()
 	var w wire
 	watched, unwatch := w.watch(bounded)
 	defer unwatch()
-	status, err := attempt(watched)
+	r, err := send(watched)
 	if err == nil {
-		return status, nil
+		return r, nil
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
-		return status, e
+		return r, e
 	}
 	e := &Error{Err: err, MaybeDone: w.sent(err)}
 	switch {
@@ -180,16 +212,16 @@ func (s *Service) once(ctx context.Context, req Request, attempt Attempt) (int, 
 		e.Kind = Away
 		e.reason, e.transient = explain(err)
 	}
-	return status, e
+	return r, e
 }
 
 // settle books what the call says about the service's health.
-func (s *Service) settle(ctx context.Context, gate *breaker, req Request, t ticket, v verdict, lastErr string) {
+func (c *calling) settle(ctx context.Context, t ticket, v verdict, lastErr string) {
 	now := time.Now()
-	changed := gate.leave(t, v, now, lastErr)
-	other := s.writes
-	if req.Write {
-		other = s.reads
+	changed := c.gate.leave(t, v, now, lastErr)
+	other := c.writes
+	if c.req.Write {
+		other = c.reads
 	}
 	switch v {
 	case answered:
@@ -202,7 +234,7 @@ func (s *Service) settle(ctx context.Context, gate *breaker, req Request, t tick
 	case unknown:
 	}
 	if changed {
-		s.changed(ctx)
+		c.changed(ctx)
 	}
 }
 

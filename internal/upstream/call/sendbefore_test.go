@@ -14,7 +14,7 @@ import (
 
 func send(t *testing.T, s *Service, req Request, within time.Duration) error {
 	t.Helper()
-	_, err := s.Do(SendBefore(t.Context(), time.Now().Add(within)), req, nil)
+	_, err := s.Do(SendBefore(t.Context(), time.Now().Add(within), nil), req, nil)
 	return err
 }
 

@@ -213,6 +213,10 @@ const maxPatched = 1 << 20
 // repeated. Long lists are sent in parts of 1,000, each of which CFS may apply
 // by half: after an error any of the nodes may be changed. attempt is the
 // identity that travels with the request; "" is none.
+//
+// A change that clears the state must not be made late: it would undo what the
+// node has told CFS at its boot, and nobody would tell CFS again. Others may be:
+// a configuration that is not the wanted one is seen and changed again.
 func (c *Client) Patch(ctx context.Context, ids []string, change Change, attempt string) error {
 	const operation = "patch-components"
 	if err := call.RefuseEmpty(c.svc.Name(), ids); err != nil {
@@ -241,6 +245,7 @@ func (c *Client) Patch(ctx context.Context, ids []string, change Change, attempt
 			Body:       body,
 			Write:      true,
 			Idempotent: true,
+			LateOK:     !change.ClearState,
 			Attempt:    attempt,
 
 			MaxResponse: maxPatched,

@@ -3,6 +3,7 @@
 package cfs
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -219,5 +220,20 @@ func TestOnlyGoodListsAreSent(t *testing.T) {
 	})
 	if err := New(upstreamtest.Silent(t, "cfs")).Patch(t.Context(), []string{"a"}, Change{}, ""); bos.CodeOf(err) != bos.CodeInternal {
 		t.Errorf("no change: %v", err)
+	}
+}
+
+func TestStateIsNotClearedLate(t *testing.T) {
+	on, name := true, "configuration"
+	for _, tt := range []struct {
+		change Change
+		want   int32
+	}{
+		{Change{Enabled: &on, DesiredConfig: &name}, 5},
+		{Change{Enabled: &on, DesiredConfig: &name, ClearState: true}, 1},
+	} {
+		upstreamtest.Copies(t, "cfs", tt.want, func(ctx context.Context, s *call.Service) error {
+			return New(s).Patch(ctx, []string{"x1c0s0b0n0"}, tt.change, "")
+		})
 	}
 }

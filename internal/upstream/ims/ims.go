@@ -107,6 +107,7 @@ func (c *Client) Tag(ctx context.Context, id, key, value, attempt string) error 
 		Body:       body,
 		Write:      true,
 		Idempotent: true,
+		LateOK:     true,
 		Attempt:    attempt,
 	}, &struct{}{})
 	return orNoSuchImage(id, err)

@@ -3,6 +3,7 @@
 package ims
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"testing"
@@ -108,4 +109,8 @@ func TestRefusedTag(t *testing.T) {
 	if !call.IsRefused(err) || call.WordsOf(err) != "failed validation. metadata.key: Missing." {
 		t.Errorf("got %v", err)
 	}
+}
+
+func TestATagMayComeLate(t *testing.T) {
+	upstreamtest.Copies(t, "ims", 5, func(ctx context.Context, s *call.Service) error { return New(s).Tag(ctx, "image", "key", "value", "") })
 }

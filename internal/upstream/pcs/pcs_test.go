@@ -3,6 +3,7 @@
 package pcs
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -244,4 +245,16 @@ func TestOutcome(t *testing.T) {
 			t.Errorf("%+v: %v, want %v", task, got, tt.want)
 		}
 	}
+}
+
+func TestTransitionsAreNotCopied(t *testing.T) {
+	ids := []string{"x1c0s0b0n0"}
+	upstreamtest.Copies(t, "pcs", 1, func(ctx context.Context, s *call.Service) error {
+		_, err := New(s).StartTransition(ctx, On, ids, "")
+		return err
+	})
+	upstreamtest.Copies(t, "pcs", 5, func(ctx context.Context, s *call.Service) error {
+		_, err := New(s).PowerStatus(ctx, ids)
+		return err
+	})
 }
