@@ -24,6 +24,7 @@ type metrics struct {
 	requests    *prometheus.HistogramVec
 	calls       *prometheus.HistogramVec
 	retries     *prometheus.CounterVec
+	hedges      *prometheus.CounterVec
 	passes      *prometheus.HistogramVec
 	passedNodes *prometheus.CounterVec
 	unfinished  *prometheus.CounterVec
@@ -46,6 +47,9 @@ func newMetrics(a *App) *metrics {
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bos_upstream_retries_total", Help: "Requests to services that were repeated.",
 		}, []string{"service"}),
+		hedges: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bos_upstream_hedges_total", Help: "Copies of requests that services had not answered.",
+		}, []string{"service"}),
 		passes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "bos_operator_pass_seconds", Help: "Time that passes of operators took.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 10),
@@ -65,7 +69,7 @@ func newMetrics(a *App) *metrics {
 		Name: "bos_build_info", Help: "1, with the version that runs.",
 		ConstLabels: prometheus.Labels{"version": a.opts.Version},
 	}, func() float64 { return 1 })
-	m.registry.MustRegister(m.requests, m.calls, m.retries, m.passes, m.passedNodes, m.unfinished, m.leading, version,
+	m.registry.MustRegister(m.requests, m.calls, m.retries, m.hedges, m.passes, m.passedNodes, m.unfinished, m.leading, version,
 		m.progress.phases, m.progress.sessions, &running{app: a}, fleet{a}, guarded{a},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if a.guard.refused != nil {
@@ -90,6 +94,9 @@ func (m *metrics) called(s call.Sample) {
 	m.calls.WithLabelValues(s.Service, s.Operation, s.Err.String()).Observe(s.Duration.Seconds())
 	if s.Retries > 0 {
 		m.retries.WithLabelValues(s.Service).Add(float64(s.Retries))
+	}
+	if s.Hedges > 0 {
+		m.hedges.WithLabelValues(s.Service).Add(float64(s.Hedges))
 	}
 }
 
