@@ -15,7 +15,7 @@ CLUSTER_NODES ?= 500
 OUTAGE_NODES ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race race-test crash-test cluster-test upgrade-test outage-test browser-test conformance-traces fuzz vet lint api-lint fmt man dist dist-check helm-test alerts-test generate generate-check
+.PHONY: help build demo test race race-test crash-test cluster-test upgrade-test outage-test browser-test conformance-traces fuzz vet lint api-lint fmt man dist dist-check helm-test image-test alerts-test generate generate-check
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ dist-check: ## Test what makes the packages; make them twice and compare
 helm-test: ## Render the chart in each shape and hold it against Kubernetes' schemas; check the image and the service files
 	$(GO) vet -C deploy .
 	$(GO) test -C deploy -count=1 .
+
+image-test: ## Build the image as a builder does, without a registry, and run it confined (as root, on Debian)
+	tools/image-test
 
 alerts-test: ## Check and test the alert rules (needs promtool, of Debian's package prometheus)
 	promtool check rules deploy/prometheus/alerts.yaml

@@ -29,8 +29,8 @@ func read(t *testing.T, name string) []byte {
 	return content
 }
 
-// The image can't be built without a registry; what the builder would refuse, and
-// what it would only find missing, is found here.
+// What the builder would refuse, and what it would only find missing, is found here
+// without a builder; make image-test builds the image and runs it.
 func TestContainerfile(t *testing.T) {
 	parsed, err := parser.Parse(bytes.NewReader(read(t, "Containerfile")))
 	if err != nil {
