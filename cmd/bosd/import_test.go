@@ -3,96 +3,19 @@
 package main
 
 import (
-	"bufio"
-	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/redis/go-redis/v9"
+	"bos/test/redistest"
 )
 
 // password is that of the Redis here; it must be shown nowhere.
 const password = "sesame-open"
-
-// originalRedis runs a redis-server with documents as the original stores them,
-// and returns its address.
-func originalRedis(t *testing.T) string {
-	t.Helper()
-	program, err := exec.LookPath("redis-server")
-	if err != nil {
-		const advice = "redis-server is not installed: apt-get install -y redis-server"
-		if os.Getenv("CI") != "" {
-			t.Fatal(advice)
-		}
-		t.Skip(advice)
-	}
-	address := freeAddress(t)
-	host, port, _ := net.SplitHostPort(address)
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program,
-		"--bind", host, "--port", port, "--dir", t.TempDir(), "--save", "", "--requirepass", password, "--daemonize", "no")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	ready := make(chan struct{})
-	go func() {
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			if strings.Contains(lines.Text(), "eady to accept connections") {
-				close(ready)
-			}
-		}
-	}()
-	select {
-	case <-ready:
-	case <-time.After(time.Minute):
-		t.Fatal("redis-server is not ready")
-	}
-	return address
-}
-
-// fill puts values into the databases of a Redis.
-func fill(t *testing.T, address string, values map[int]map[string]string) {
-	t.Helper()
-	for db, all := range values {
-		client := redis.NewClient(&redis.Options{Addr: address, Password: password, DB: db, Protocol: 2, DisableIdentity: true})
-		for key, value := range all {
-			if err := client.Set(t.Context(), key, value, 0).Err(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if db == 1 {
-			if err := client.RPush(t.Context(), "x9", "a list").Err(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := client.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// tenantKey is the original's key of something of a tenant.
-func tenantKey(tenant, name string) string {
-	a, b := sha1.Sum([]byte(tenant)), sha1.Sum([]byte(name))
-	return hex.EncodeToString(a[:]) + "-" + hex.EncodeToString(b[:])
-}
 
 // originalDocuments are what a site of the original has after some years.
 func originalDocuments() map[int]map[string]string {
@@ -121,22 +44,26 @@ func originalDocuments() map[int]map[string]string {
 	return map[int]map[string]string{
 		0: {"options": `{"polling_frequency":17,"bss_read_timeout":5,"disable_components_on_completion":true}`},
 		1: components,
-		2: {tenantKey("", "compute"): boot, tenantKey("", "my boot"): odd, tenantKey("blue", "none"): `{"name":"none","tenant":"blue","boot_sets":{}}`},
+		2: {redistest.Key("", "compute"): boot, redistest.Key("", "my boot"): odd, redistest.Key("blue", "none"): `{"name":"none","tenant":"blue","boot_sets":{}}`},
 		3: {
-			tenantKey("blue", "big"):  session("big", "blue", "compute", "complete", strings.Join(members, ",")),
-			tenantKey("", "old one"):  session("old one", "", "my boot", "complete", ""),
-			tenantKey("", "not-mine"): `{"name":"not-mine","operation":"boot"}`,
+			redistest.Key("blue", "big"):  session("big", "blue", "compute", "complete", strings.Join(members, ",")),
+			redistest.Key("", "old one"):  session("old one", "", "my boot", "complete", ""),
+			redistest.Key("", "not-mine"): `{"name":"not-mine","operation":"boot"}`,
 		},
 		4: {"token-1-of-the-original": artifacts},
-		5: {tenantKey("blue", "big"): `{"status":"complete","managed_components_count":4500,"phases":{"percent_complete":100,"percent_powering_on":0,` +
+		5: {redistest.Key("blue", "big"): `{"status":"complete","managed_components_count":4500,"phases":{"percent_complete":100,"percent_powering_on":0,` +
 			`"percent_powering_off":0,"percent_configuring":0},"percent_staged":0,"percent_successful":99.5,"percent_failed":0.5,"error_summary":{},` +
 			`"timing":{"start_time":` + when + `,"end_time":"2026-01-01T01:00:00","duration":"1:00:00"}}`},
 	}
 }
 
 func TestImport(t *testing.T) {
-	address := originalRedis(t)
-	fill(t, address, originalDocuments())
+	original := redistest.Start(t, redistest.Config{Password: password})
+	original.Fill(t, originalDocuments())
+	if err := original.Client(t, 1).RPush(t.Context(), "x9", "a list").Err(); err != nil {
+		t.Fatal(err)
+	}
+	address := original.Address
 	dir := t.TempDir()
 	data, side, secret := filepath.Join(dir, "data"), filepath.Join(dir, "left.jsonl"), filepath.Join(dir, "password")
 	if err := os.WriteFile(secret, []byte(password+"\n"), 0o600); err != nil {
@@ -165,8 +92,8 @@ func TestImport(t *testing.T) {
 	if strings.Contains(wet, "console=secret") || strings.Contains(wet, "token-1-of-the-original") || strings.Contains(wet, password) {
 		t.Error("a secret is reported")
 	}
-	checkSideFile(t, side, map[string]string{"x2": `{"id":"x3"}`, "x8": `"not JSON"`, "x9": "null", tenantKey("", "not-mine"): `{"name":"not-mine","operation":"boot"}`,
-		tenantKey("blue", "none"): `{"name":"none","tenant":"blue","boot_sets":{}}`})
+	checkSideFile(t, side, map[string]string{"x2": `{"id":"x3"}`, "x8": `"not JSON"`, "x9": "null", redistest.Key("", "not-mine"): `{"name":"not-mine","operation":"boot"}`,
+		redistest.Key("blue", "none"): `{"name":"none","tenant":"blue","boot_sets":{}}`})
 
 	// Again, it makes no difference.
 	again := command(t, "", args...)

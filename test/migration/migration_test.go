@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ import (
 
 	"bos/internal/sim"
 	"bos/internal/store"
+	"bos/test/redistest"
 	"bos/test/rig"
 )
 
@@ -147,10 +149,10 @@ func (w *world) keep(a *rig.API, p *rig.Process) {
 				put(db, fmt.Sprint(doc["id"]), doc)
 				continue
 			}
-			put(db, tenantKey("", fmt.Sprint(doc["name"])), doc)
+			put(db, redistest.Key("", fmt.Sprint(doc["name"])), doc)
 		}
 	}
-	put(3, tenantKey("", "waits"), document{
+	put(3, redistest.Key("", "waits"), document{
 		"name": "waits", "operation": "reboot", "template_name": "waiting", "limit": "", "stage": false, "components": "", "include_disabled": false,
 		"status": document{"start_time": time.Now().UTC().Format("2006-01-02T15:04:05"), "end_time": nil, "status": "pending", "error": nil},
 	})
@@ -237,29 +239,38 @@ func (w *world) carriesOn(storeArgs ...string) {
 // A reboot whose nodes were told to go off is carried on, and a session that
 // waited is set up.
 func TestImportCarriesOn(t *testing.T) {
-	r := startRedis(t, false)
+	r := redistest.Start(t, redistest.Config{})
 	w := halfDone(t)
-	r.fill(t, w.dump)
+	r.Fill(t, w.dump)
 	dir := t.TempDir()
 	data, side := filepath.Join(dir, "data"), filepath.Join(dir, "left.jsonl")
-	r.take(t, "--data-dir", data, "--side-file", side)
+	rig.Command(t, nil, "import", "--from", r.URL(), "--data-dir", data, "--side-file", side)
 	if _, err := os.Stat(side); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("something was left out: %v", err)
 	}
 	w.carriesOn("--data-dir", data)
 }
 
-// The same over TLS into an etcd outside; one on which a server works is refused.
+// The same over TLS, with a password, into an etcd outside; one on which a server
+// works is refused.
 func TestImportOutside(t *testing.T) {
-	r := startRedis(t, true)
+	const password = "open-sesame"
+	r := redistest.Start(t, redistest.Config{TLS: true, Password: password})
 	w := halfDone(t)
-	r.fill(t, w.dump)
+	r.Fill(t, w.dump)
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "password")
+	if err := os.WriteFile(secret, []byte(password+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	endpoints := []string{"--etcd-endpoints", etcd(t)}
-	side := filepath.Join(t.TempDir(), "left.jsonl")
-	if _, errs, err := rig.TryCommand(nil, append(r.untrusted(), endpoints...)...); err == nil || !strings.Contains(errs, "certificate") {
+	side := filepath.Join(dir, "left.jsonl")
+	untrusted := append([]string{"import", "--from", r.URL(), "--password-file", secret}, endpoints...)
+	trusted := append(slices.Clone(untrusted), "--ca-file", r.CAFile)
+	if _, errs, err := rig.TryCommand(nil, untrusted...); err == nil || !strings.Contains(errs, "certificate") {
 		t.Errorf("a Redis whose certificate nobody trusts: %v, %s", err, errs)
 	}
-	r.take(t, append(endpoints, "--side-file", side)...)
+	rig.Command(t, nil, append(slices.Clone(trusted), "--side-file", side)...)
 	w.carriesOn(endpoints...)
 
 	address := rig.Address(t)
@@ -267,11 +278,11 @@ func TestImportOutside(t *testing.T) {
 	p := rig.New(t, "working", environ, append(append([]string{"serve", "--operators", "none", "--listen", address}, endpoints...), args...)...)
 	p.Start()
 	rig.NewAPI(t, address).Ready(0)
-	if _, errs, err := rig.TryCommand(nil, append(r.args(), endpoints...)...); err == nil || !strings.Contains(errs, "a server works on the store") {
+	if _, errs, err := rig.TryCommand(nil, trusted...); err == nil || !strings.Contains(errs, "a server works on the store") {
 		t.Errorf("an import into a store in use: %v, %s", err, errs)
 	}
 	p.Stop()
-	again := r.take(t, append(endpoints, "--side-file", side)...)
+	again := rig.Command(t, nil, append(slices.Clone(trusted), "--side-file", side)...)
 	if !strings.Contains(again, "templates              2        0          2        0        0         0") {
 		t.Error(again)
 	}
