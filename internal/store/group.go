@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
+	"time"
 
 	"bos/internal/bos"
 )
@@ -15,9 +15,6 @@ const (
 	// maxGrouped is how many operations a write may have to be sent together
 	// with others.
 	maxGrouped = 10
-	// groupsAtOnce is how many groups are on their way at once; while they are,
-	// the next one fills up. There is no waiting for company.
-	groupsAtOnce = 2
 	// maxQueued bounds how many writes wait for a group.
 	maxQueued = 4096
 )
@@ -75,59 +72,59 @@ func (g *group) commit(ctx context.Context, ops []Op) (int64, error) {
 	}
 }
 
-// run collects waiting writes and sends them in groups.
+// run collects waiting writes and sends them, one group after the other: while
+// one is on its way the next fills up.
 func (g *group) run(ctx context.Context) {
-	var sending sync.WaitGroup
 	defer close(g.done)
-	defer sending.Wait()
-	slots := make(chan struct{}, groupsAtOnce)
-	again := make(chan []*grouped)
-	var waiting []*grouped
+	var waiting, batch []*grouped
+	var p pace
 	for {
 		if len(waiting) == 0 {
 			select {
 			case w := <-g.in:
 				waiting = append(waiting, w)
-			case back := <-again:
-				waiting = append(waiting, back...)
 			case <-ctx.Done():
 				return
 			}
 		}
-		select {
-		case slots <- struct{}{}:
-		case back := <-again:
-			waiting = append(back, waiting...)
+		waiting = g.gather(ctx, waiting, &p)
+		if batch, waiting = pick(waiting); len(batch) == 0 {
 			continue
-		case <-ctx.Done():
+		}
+		begun := time.Now()
+		again := g.send(ctx, batch)
+		waiting = append(again, waiting...)
+		p.sent(len(batch)-len(again), len(waiting)+len(g.in), time.Since(begun))
+		if ctx.Err() != nil {
 			return
 		}
-		for more := true; more && len(waiting) < MaxOps; {
-			select {
-			case w := <-g.in:
-				waiting = append(waiting, w)
-			default:
-				more = false
-			}
-		}
-		var batch []*grouped
-		batch, waiting = pick(waiting)
-		if len(batch) == 0 {
-			<-slots
-			continue
-		}
-		sending.Go(func() {
-			back := g.send(ctx, batch)
-			<-slots
-			if len(back) == 0 {
-				return
-			}
-			select {
-			case again <- back:
-			case <-ctx.Done():
-			}
-		})
 	}
+}
+
+// gather takes what is queued, and what comes while it is worth waiting for.
+func (g *group) gather(ctx context.Context, waiting []*grouped, p *pace) []*grouped {
+	for len(g.in) > 0 && len(waiting) < MaxOps {
+		waiting = append(waiting, <-g.in)
+	}
+	patience := p.patience(len(waiting))
+	if patience == 0 {
+		return waiting
+	}
+	before := len(waiting)
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for len(waiting) < min(p.expected, MaxOps) {
+		select {
+		case w := <-g.in:
+			waiting = append(waiting, w)
+			continue
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		break
+	}
+	p.waited(before, len(waiting))
+	return waiting
 }
 
 // pick takes as many waiting writes as fit into one transaction; writes of the
