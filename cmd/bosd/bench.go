@@ -59,6 +59,7 @@ func (p *program) bench() *cobra.Command {
 	}
 	f := c.Flags()
 	f.IntSliceVar(&cfg.Nodes, "nodes", cfg.Nodes, "`numbers` of nodes to measure with, one after the other (BOS_NODES)")
+	f.StringSliceVar(&cfg.Rows, "rows", nil, "`names` of the rows to measure, as the JSON output shows them; all by default (BOS_ROWS)")
 	f.StringVar(&cfg.URL, "url", "", "base `URL` of a server on this host to measure in place of one that is started (BOS_URL)")
 	f.StringVar(&cfg.Site, "site", "", "base `URL` of the control of the simulated site around that server (BOS_SITE)")
 	f.IntVar(&cfg.PID, "pid", 0, "`process` of that server, for its memory (BOS_PID)")

@@ -26,9 +26,15 @@ func (r *run) reads(ctx context.Context) error {
 		{rowListSession, "/v2/components?session=" + benchSession},
 		{rowListNone, "/v2/components?enabled=true&status=power_on_pending,power_on_called"},
 	} {
+		if !r.cfg.wants(list.row) {
+			continue
+		}
 		if err := r.list(ctx, list.row, list.path); err != nil {
 			return err
 		}
+	}
+	if !r.cfg.wants(rowGetOne) {
+		return nil
 	}
 	r.say("%s", rowGetOne)
 	path := "/v2/components/" + r.ids[0]
@@ -110,19 +116,27 @@ func (r *run) writes(ctx context.Context) error {
 		}
 	}
 	series := func() (float64, error) { return r.raw.series(ctx, count) }
-	r.say("%s", rowPatchBulk)
-	patch := body(func() ([]byte, error) { return patchBody(r.ids[:count], round) }, http.MethodPatch)
-	if err := r.add(inTurn(rowPatchBulk, r.cfg.Rounds, patch, series)); err != nil {
-		return err
+	for _, w := range []struct {
+		row         string
+		ours, limit func() (float64, error)
+	}{
+		{rowPatchBulk, body(func() ([]byte, error) { return patchBody(r.ids[:count], round) }, http.MethodPatch), series},
+		{rowPutBulk, body(func() ([]byte, error) { return putBody(r.docs, 0, count, round) }, http.MethodPut), series},
+		{
+			rowPatchSingle,
+			func() (float64, error) { return r.patchSingles(ctx) },
+			func() (float64, error) { return r.raw.singles(ctx, r.cfg.Calls) },
+		},
+	} {
+		if !r.cfg.wants(w.row) {
+			continue
+		}
+		r.say("%s", w.row)
+		if err := r.add(inTurn(w.row, r.cfg.Rounds, w.ours, w.limit)); err != nil {
+			return err
+		}
 	}
-	r.say("%s", rowPutBulk)
-	put := body(func() ([]byte, error) { return putBody(r.docs, 0, count, round) }, http.MethodPut)
-	if err := r.add(inTurn(rowPutBulk, r.cfg.Rounds, put, series)); err != nil {
-		return err
-	}
-	r.say("%s", rowPatchSingle)
-	return r.add(inTurn(rowPatchSingle, r.cfg.Rounds, func() (float64, error) { return r.patchSingles(ctx) },
-		func() (float64, error) { return r.raw.singles(ctx, r.cfg.Calls) }))
+	return nil
 }
 
 // patchSingles changes one component after the other over some connections, and

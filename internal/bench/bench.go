@@ -14,6 +14,8 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -44,6 +46,8 @@ type Config struct {
 	Rounds int
 	// Calls is how many requests a row of single requests makes in a round.
 	Calls int
+	// Rows are the rows to measure by their names in the report; none means all.
+	Rows []string
 	// Progress is told what is being done; nil tells nobody.
 	Progress func(text string)
 	Log      *slog.Logger
@@ -96,7 +100,17 @@ func (c *Config) Validate() error {
 	if c.Calls < 1 || c.Calls > MaxCalls {
 		faults = append(faults, fmt.Errorf("calls: must be 1 to %d, not %d", MaxCalls, c.Calls))
 	}
+	for _, name := range c.Rows {
+		if names := rowNames(); !slices.Contains(names, name) {
+			faults = append(faults, fmt.Errorf("rows: there is no %q; there are %s", name, strings.Join(names, ", ")))
+		}
+	}
 	return errors.Join(faults...)
+}
+
+// wants reports whether one of these rows is to be measured.
+func (c *Config) wants(rows ...string) bool {
+	return len(c.Rows) == 0 || slices.ContainsFunc(rows, func(name string) bool { return slices.Contains(c.Rows, name) })
 }
 
 // Run measures everything. On an error the report holds what was measured
@@ -170,7 +184,7 @@ func measure(ctx context.Context, cfg Config, nodes int, original Original) (siz
 	if err := r.start(ctx); err != nil {
 		return r.size, err
 	}
-	if r.site != nil {
+	if r.site != nil && cfg.wants(rowPostSession, rowRunning, rowFirstOn, rowBoot, rowMemory, rowPeak) {
 		if err := r.sessions(ctx); err != nil {
 			return r.size, err
 		}

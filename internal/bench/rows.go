@@ -116,6 +116,15 @@ func rows() []row {
 	}
 }
 
+// rowNames are the names of all rows in the order of the table.
+func rowNames() []string {
+	var names []string
+	for _, r := range rows() {
+		names = append(names, r.name)
+	}
+	return names
+}
+
 // upToOriginal is a goal of so many times the original, at the size at which the
 // original was measured.
 func upToOriginal(times float64) func(int) *goal {

@@ -106,11 +106,16 @@ func refused(err error, status int) bool {
 	return errors.As(err, &r) && r.status == status
 }
 
+// reading are the buffers of answers that are thrown away: a new one for each
+// would cost more than many an answer.
+var reading = sync.Pool{New: func() any { return new([readBuffer]byte) }}
+
 // discard reads an answer to its end.
 func discard(body io.Reader) error {
-	buf := make([]byte, readBuffer)
+	buf, _ := reading.Get().(*[readBuffer]byte)
+	defer reading.Put(buf)
 	for {
-		if _, err := body.Read(buf); err != nil {
+		if _, err := body.Read(buf[:]); err != nil {
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
