@@ -147,13 +147,7 @@ func outage(t *testing.T, service string, fault sim.ServiceFault) {
 	time.Sleep(time.Duration(seconds) * time.Second)
 	healed := time.Now()
 	f.site.InjectService(service, sim.ServiceFault{})
-	limit := f.limit(resumed)
-	if fault.Kind == sim.ServiceSlow {
-		// What was asked right before is still answered late, or not in time; nobody
-		// who waits for it knows that the next one would be quick.
-		limit += readTimeout * time.Second
-	}
-	resumedAfter := f.resumes(service, healed, limit)
+	resumedAfter := f.resumes(service, healed, f.limit(resumed))
 	cancel()
 	asking.Wait()
 	f.finished(begun)
