@@ -18,8 +18,10 @@ const (
 	// retryPause is how long the view waits before it asks a store again that
 	// was away.
 	retryPause = 200 * time.Millisecond
-	// patience is how long a caller waits for the view to catch up.
+	// patience is how long a caller waits for a view that hears nothing, longest
+	// for one that is late and catches up.
 	patience = 250 * time.Millisecond
+	longest  = 2 * time.Second
 	// progressPause is how often the store is asked how far it is while a
 	// caller waits for the view.
 	progressPause = 10 * time.Millisecond
@@ -171,8 +173,8 @@ func (w *waiters) ask(ctx context.Context) {
 }
 
 // WaitFor waits until the view has reached a revision: the one that a write
-// returned, so that the writer reads its own write. After 250 ms it gives up
-// with CodeUnavailable.
+// returned, so that the writer reads its own write. When the view has come no
+// further for 250 ms, or after 2 s, it gives up with CodeUnavailable.
 func (v *View) WaitFor(ctx context.Context, revision int64) error {
 	if v.Revision() >= revision {
 		return nil
@@ -183,6 +185,7 @@ func (v *View) WaitFor(ctx context.Context, revision int64) error {
 	if v.Revision() >= revision {
 		return nil
 	}
+	begun, last := time.Now(), v.Revision()
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	ticker := time.NewTicker(progressPause)
@@ -194,7 +197,12 @@ func (v *View) WaitFor(ctx context.Context, revision int64) error {
 		case <-ticker.C:
 			v.waiters.ask(ctx)
 		case <-timeout.C:
-			return bos.Unavailable("store", fmt.Errorf("revision %d was not reached within %v", revision, patience))
+			now, waited := v.Revision(), time.Since(begun)
+			if now == last || waited >= longest {
+				return bos.Unavailable("store", fmt.Errorf("revision %d was not reached within %v", revision, waited.Round(patience)))
+			}
+			last = now
+			timeout.Reset(patience)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

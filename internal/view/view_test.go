@@ -377,6 +377,33 @@ func TestWaitFor(t *testing.T) {
 	})
 }
 
+// A view that is late and catches up is waited for, but not for ever.
+func TestWaitForALateView(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t)
+		defer f.stop()
+		f.put(t, bos.Record{Component: bos.Component{ID: "a"}})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() {
+			for ctx.Err() == nil {
+				time.Sleep(100 * time.Millisecond)
+				if _, err := f.store.PutDoc(ctx, "/other/x", 1, nil); err != nil && ctx.Err() == nil {
+					t.Error(err)
+				}
+			}
+		}()
+		begun := time.Now()
+		if err := f.view.WaitFor(ctx, f.view.Revision()+10); err != nil || time.Since(begun) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(begun))
+		}
+		begun = time.Now()
+		if err := f.view.WaitFor(ctx, f.view.Revision()+100); !bos.IsUnavailable(err) || time.Since(begun) != 2*time.Second {
+			t.Errorf("%v after %v", err, time.Since(begun))
+		}
+	})
+}
+
 // slowRevision counts the questions for the revision and answers when told.
 type slowRevision struct {
 	store.Engine
