@@ -132,22 +132,51 @@ func pages(ctx context.Context, bos *client.Client, session, node string, after 
 	}
 }
 
-// eventTable lays events out.
-func eventTable(events []event) table {
-	t := table{columns: []column{
-		{title: "TIME"}, {title: "WHAT"}, {title: "SESSION", min: 8, optional: true}, {title: "COUNT", right: true},
-		{title: "NODES", min: 16}, {title: "TEXT", below: true},
-	}}
+// eventTable lays events out. Where nothing is cut, the names of nodes come last:
+// as long as they are, nothing stands behind them.
+func eventTable(events []event, width int) table {
+	nodes, text := column{title: "NODES", min: 16}, column{title: "TEXT", below: true}
+	columns := eventColumns()
+	if width > 0 {
+		columns = append(columns, nodes, text)
+	} else {
+		columns = append(columns, text, nodes)
+	}
+	t := table{columns: columns}
 	for i := range events {
 		e := &events[i]
-		count := ""
-		if e.Count > 0 {
-			count = strconv.Itoa(e.Count)
+		if width > 0 {
+			t.row(append(e.cells(), cell{text: e.Nodes}, cell{text: e.Text})...)
+		} else {
+			t.row(append(e.cells(), cell{text: e.Text}, cell{text: e.Nodes})...)
 		}
-		t.row(cell{text: second(e.Time)}, cell{phaseName(e.Type), e.style()}, cell{text: val(e.Session)},
-			cell{text: count}, cell{text: e.Nodes}, cell{text: e.Text})
 	}
 	return t
+}
+
+// timelineTable lays the events of one node out: it is in all of them.
+func timelineTable(events []event) table {
+	t := table{columns: append(eventColumns(), column{title: "TEXT", below: true})}
+	for i := range events {
+		t.row(append(events[i].cells(), cell{text: events[i].Text})...)
+	}
+	return t
+}
+
+// eventColumns are what all tables of events begin with, and cells what stands
+// there.
+func eventColumns() []column {
+	return []column{
+		{title: "TIME"}, {title: "WHAT"}, {title: "SESSION", min: 8, optional: true}, {title: "COUNT", right: true},
+	}
+}
+
+func (e *event) cells() []cell {
+	count := ""
+	if e.Count > 0 {
+		count = strconv.Itoa(e.Count)
+	}
+	return []cell{{text: second(e.Time)}, {phaseName(e.Type), e.style()}, {text: val(e.Session)}, {text: count}}
 }
 
 // second shows a time of the API to the second.
@@ -217,7 +246,10 @@ over connections that are lost; as JSON it writes one event to a line.`,
 			}
 			return a.showList(client.List(items), func(s *screen, list *client.Stream) error {
 				defer list.Close()
-				t := eventTable(kept.events)
+				t := eventTable(kept.events, s.width)
+				if node != "" {
+					t = timelineTable(kept.events)
+				}
 				return t.write(s)
 			})
 		}),

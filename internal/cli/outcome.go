@@ -208,8 +208,15 @@ func outcomeView(s *screen, raw json.RawMessage) error {
 
 // more shows what stands under the counts.
 func (o *outcome) more(s *screen) error {
+	title := "FAILED"
+	switch {
+	case o.Counts.Cancelled > 0 && o.Counts.Failed > 0:
+		title = "NOT DONE"
+	case o.Counts.Cancelled > 0:
+		title = "CANCELLED"
+	}
 	t := table{columns: []column{
-		{title: "FAILED", right: true}, {title: "NODES", min: 20, wrap: true, most: outcomeLines}, {title: "ERROR", below: true},
+		{title: title, right: true}, {title: "NODES", min: 20, wrap: true, most: outcomeLines}, {title: "ERROR", below: true},
 	}}
 	for _, one := range o.Failures {
 		t.row(cell{text: strconv.Itoa(one.Count)}, cell{text: one.Nodes}, cell{one.Error, bad})

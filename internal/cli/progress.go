@@ -156,23 +156,48 @@ func (w *watched) shown() []*progress {
 	})
 }
 
+// settled reports whether nothing more happens in the session by itself: it is
+// complete, or what is left of it waits on its nodes to be applied.
+func (p *progress) settled() bool {
+	return p.complete() || p.Status == "running" && p.Counts.Staged > 0 && p.done() == p.Counts.Total
+}
+
+// state is what is shown of how the session is.
+func (p *progress) state() (string, style) {
+	if p.settled() && !p.complete() && !p.Paused {
+		return "staged", held
+	}
+	return p.outcome.state()
+}
+
 // left says how long a session will take, as far as that can be told.
 func (p *progress) left(now time.Time) string {
 	switch {
-	case p.complete():
+	case p.complete(), p.settled() && !p.Paused:
 		return ""
 	case p.Paused:
 		return "paused"
 	case p.Status == "pending":
 		return "being set up"
 	}
-	if left, ok := p.pace.left(now, p.Counts.Total-p.done()); ok && p.Counts.Total > 0 {
+	if left, ok := p.pace.left(now, p.Counts.Total-p.done()); ok && p.Counts.Total > 0 && !p.stuck(now, left) {
 		return "about " + roughly(max(left, time.Second)) + " left"
 	}
 	if rest := p.pace.rest(now); rest > 0 {
 		return "none done for " + roughly(rest)
 	}
 	return ""
+}
+
+// stuck reports whether a node has been in its phase for so long that it can't be
+// told by the age of the session how long it will take, which is all that who
+// comes late has.
+func (p *progress) stuck(now time.Time, left time.Duration) bool {
+	if len(p.pace.samples) > 1 || len(p.Slowest) == 0 {
+		return false
+	}
+	since, err := bos.ParseTimestamp(p.Slowest[0].Since)
+	return err == nil && now.Sub(since) > 2*left
 }
 
 // age is how long a session has taken, or took.

@@ -61,11 +61,20 @@ func TestRealServer(t *testing.T) {
 		{"sessions resume s1", exitProblem, "is complete"},
 		{"sessions cancel s1", exitProblem, "is complete"},
 		{"why nowhere", exitProblem, "does not exist"},
+		{"reboot compute --name later --stage --wait --yes", exitOK, "later: staged: 8 of 8 nodes done (8 staged)"},
+		{"watch later", exitOK, "8 nodes staged; bos applystaged create --xnames 'x1000c0s[0-1]b[0-1]n[0-1]' starts them"},
+		{"applystaged create --xnames x1000c0s0b0n0", exitOK, "succeeded      1  x1000c0s0b0n0"},
+		{"watch later", exitOK, "7 nodes staged; bos applystaged create --xnames NODES starts them (bos components list --staged-session later --fold names them)"},
+		{"watch later --format json", exitOK, "\"staged\": 7"},
+		{"sessions pause later", exitOK, "paused"},
+		{"watch later", exitOK, "the session is paused: bos sessions resume later"},
+		{"sessions cancel later", exitOK, "session 'later' was cancelled while staged"},
+		{"watch later", exitPartly, "later: cancelled: 8 of 8 nodes done (1 succeeded, 7 cancelled)"},
 		{"job", exitOK, "run-1: succeeded: 8 of 8 nodes done"},
 		{"job", exitOK, "was made by an earlier try of this run"},
 	} {
 		status, stdout, stderr := runBOS(t, env, strings.Fields(step.args)...)
-		if status != step.exit || !strings.Contains(stdout+stderr, step.want) || strings.Contains(stdout, tellsNothing) {
+		if status != step.exit || !strings.Contains(stdout+stderr, step.want) || strings.Contains(stdout+stderr, tellsNothing) {
 			t.Errorf("bos %s: exit status %d\n%s%s", step.args, status, stdout, stderr)
 		}
 	}

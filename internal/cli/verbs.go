@@ -141,8 +141,8 @@ If more than --confirm-above nodes are concerned, their number and that of their
 named and must be confirmed; where there is no terminal to ask on, --yes is needed. 'bos
 plan ` + operation + ` TEMPLATE' shows more and writes nothing.
 
-With --wait the progress is shown until the session is complete. The exit status is then 0
-if every node made it, 3 if some did, and 4 if none did.`,
+With --wait the progress is shown until the session is complete, with --stage until it is
+staged. The exit status is then 0 if every node made it, 3 if some did, and 4 if none did.`,
 		Example: "  bos " + operation + " compute --limit 'x3000c0s[1-4]b0n[0-1]' --wait",
 		Args:    oneName("TEMPLATE"), ValidArgsFunction: first(a.completeTemplates),
 		RunE: run(func(cmd *cobra.Command, args []string) error { return a.runVerb(cmd, v, operation, args[0]) }),

@@ -31,8 +31,9 @@ func (a *app) watchCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "watch [SESSION]", Short: "Show the progress of a session, or of all, as it happens",
 		Long: `Show the progress of a session until it is complete: where its nodes are, how long it will
-take at its own pace, which nodes are slowest, what failed. Without SESSION all sessions and
-all nodes are shown until the program is interrupted.
+take at its own pace, which nodes are slowest, what failed. A staged session is shown until
+all that is left of it waits on its nodes to be applied. Without SESSION all sessions and all
+nodes are shown until the program is interrupted.
 
 On a terminal the picture changes in place. Elsewhere there are lines, or with --format the
 outcome at the end in that format and the lines on the standard error. Connections that are
@@ -139,7 +140,7 @@ func (w *watcher) changed(p *progress) error {
 	if err := w.say(p); err != nil {
 		return err
 	}
-	if w.state.only == p.Session && p.complete() {
+	if w.state.only == p.Session && p.settled() {
 		return errDone
 	}
 	return nil
@@ -318,6 +319,11 @@ func (a *app) await(cmd *cobra.Command, bos *client.Client, session string) erro
 		return err
 	}
 	p := w.state.one()
+	if !p.complete() {
+		if err := w.tellStaged(cmd.Context(), p); err != nil {
+			return err
+		}
+	}
 	if a.asked && a.format != formatTable {
 		err := a.showDocument(&p.outcome, func(*screen, json.RawMessage) error { return nil })
 		if err != nil {
@@ -325,6 +331,38 @@ func (a *app) await(cmd *cobra.Command, bos *client.Client, session string) erro
 		}
 	}
 	return p.exit()
+}
+
+// tellStaged says what is staged, and how it is started.
+func (w *watcher) tellStaged(ctx context.Context, p *progress) error {
+	nodes := "NODES"
+	if p.Counts.Staged == p.Counts.Total {
+		raw, err := w.bos.Session(ctx, p.Session)
+		if err != nil {
+			return err
+		}
+		one, err := client.Decode[struct {
+			Components string `json:"components"`
+		}](raw)
+		if err != nil {
+			return err
+		}
+		if all := foldList(one.Components); all != "" && len(all) <= toldNodes {
+			nodes = "'" + all + "'"
+		}
+	}
+	text := plural(p.Counts.Staged, "node") + " staged; bos applystaged create --xnames " + nodes + " starts them"
+	if nodes == "NODES" {
+		text += " (bos components list --staged-session " + p.Session + " --fold names them)"
+	}
+	if p.Counts.Staged == 1 {
+		text = strings.NewReplacer("starts them", "starts it", "names them", "names it").Replace(text)
+	}
+	if p.Paused {
+		text += "; the session is paused: bos sessions resume " + p.Session
+	}
+	_, err := fmt.Fprintln(w.lines, clean(text))
+	return errors.Join(err, w.a.out.Flush())
 }
 
 // watchAll shows everything until the program is interrupted.

@@ -146,7 +146,7 @@ func whyView(ctx context.Context, server *client.Client, s *screen, raw json.Raw
 		}
 		return err
 	}
-	happened := eventTable(last.events)
+	happened := timelineTable(last.events)
 	return happened.after(s)
 }
 
