@@ -190,7 +190,7 @@ func (w *watched) drawSession(c *canvas, p *progress) {
 func (p *progress) speed(now time.Time) string {
 	rate := p.pace.rate(now)
 	switch {
-	case p.complete() || rate == 0:
+	case p.settled() || rate == 0 || p.left(now) == "":
 		return ""
 	case rate >= 1:
 		return plural(int(rate+0.5), "node") + " a second"

@@ -55,13 +55,10 @@ type column struct {
 	wrap bool
 	// most is how many lines a wrapped text may have; 0 is as many as it needs.
 	most int
-	// below puts texts on a line of their own under the row when the table is
-	// too wide. Only the last column may be so.
+	// below puts texts on lines of their own under the row when the table is
+	// too wide, whole. Only the last column may be so.
 	below bool
 }
-
-// noteWidth is what a last column must get to be beside the others.
-const noteWidth = 60
 
 // table is rows of cells under columns.
 type table struct {
@@ -91,8 +88,9 @@ func (t *table) write(s *screen) error {
 	for i, row := range t.rows {
 		t.line(&b, s, widths, row)
 		if t.notes != nil && t.notes[i].text != "" {
-			note := displaywidth.TruncateString("  "+t.notes[i].text, s.width, ellipsis)
-			b.WriteString(s.paint(note, t.notes[i].style) + "\n")
+			for line := range strings.Lines(prose(t.notes[i].text, s.width, "  ", "  ")) {
+				b.WriteString(s.paint(strings.TrimSuffix(line, "\n"), t.notes[i].style) + "\n")
+			}
 		}
 		// Long tables are written as they are drawn.
 		if b.Len() > 1<<15 {
@@ -121,13 +119,11 @@ func (t *table) layout(screen int) []int {
 	}
 	last := len(t.columns) - 1
 	if rest := screen - total(widths[:last]) - len(gap); t.columns[last].below && widths[last] > rest {
-		if widths[last] = rest; rest < noteWidth {
-			t.notes = make([]cell, len(t.rows))
-			for i, row := range t.rows {
-				t.notes[i] = row[last]
-			}
-			widths = t.without(widths, last)
+		t.notes = make([]cell, len(t.rows))
+		for i, row := range t.rows {
+			t.notes[i] = row[last]
 		}
+		widths = t.without(widths, last)
 	}
 	widths = t.dropping(widths, screen, func(drop int) bool { return drop > 0 })
 	t.shrink(widths, screen)

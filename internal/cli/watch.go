@@ -313,7 +313,7 @@ func (w *watcher) say(p *progress) error {
 func (a *app) await(cmd *cobra.Command, bos *client.Client, session string) error {
 	w := a.newWatcher(bos, session)
 	if err := w.follow(cmd.Context()); err != nil {
-		if errors.Is(err, context.Canceled) {
+		if p := w.state.one(); errors.Is(err, context.Canceled) && p != nil && !p.complete() {
 			fmt.Fprintf(a.sys.Stderr, "bos: the session %s goes on; 'bos sessions cancel %s' ends it\n", session, session)
 		}
 		return err

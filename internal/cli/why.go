@@ -8,10 +8,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"bos/internal/bos"
 	"bos/internal/client"
 
+	"github.com/clipperhouse/displaywidth"
 	"github.com/spf13/cobra"
 )
 
@@ -119,15 +121,7 @@ func whyView(ctx context.Context, server *client.Client, s *screen, raw json.Raw
 	if _, err := fmt.Fprintf(s.out, "\n%s", prose(one.Summary, s.width, "", "")); err != nil {
 		return err
 	}
-	t := table{columns: []column{{title: "WHO"}, {title: "SAID"}, {title: "WHAT", below: true}}}
-	for _, said := range one.Said {
-		when := "-"
-		if at := val(said.At); at != "" {
-			when = s.age(at) + " ago"
-		}
-		t.row(cell{text: said.Service}, cell{text: when}, cell{text: said.Text})
-	}
-	if err := t.after(s); err != nil {
+	if err := one.said(s); err != nil {
 		return err
 	}
 	if len(one.Unstick) > 0 {
@@ -148,6 +142,36 @@ func whyView(ctx context.Context, server *client.Client, s *screen, raw json.Raw
 	}
 	happened := timelineTable(last.events)
 	return happened.after(s)
+}
+
+// said shows what each service last said, whole: it may be what helps.
+func (w *whyAnswer) said(s *screen) error {
+	if len(w.Said) == 0 {
+		return nil
+	}
+	rows := [][3]string{{"WHO", "SAID", "WHAT"}}
+	for _, said := range w.Said {
+		when := "-"
+		if at := val(said.At); at != "" {
+			when = s.age(at) + " ago"
+		}
+		rows = append(rows, [3]string{clean(said.Service), when, said.Text})
+	}
+	who, when := 0, 0
+	for _, row := range rows {
+		who, when = max(who, displaywidth.String(row[0])), max(when, displaywidth.String(row[1]))
+	}
+	text := "\n"
+	for i, row := range rows {
+		first := pad(row[0], who) + gap + pad(row[1], when) + gap
+		lines := prose(row[2], s.width, first, strings.Repeat(" ", len(first)))
+		if i == 0 {
+			lines = s.paint(strings.TrimSuffix(lines, "\n"), header) + "\n"
+		}
+		text += lines
+	}
+	_, err := io.WriteString(s.out, text)
+	return err
 }
 
 // coming says when something is going to be.

@@ -293,20 +293,22 @@ func (e *explanation) powerOffCalled() {
 	e.unstick("nothing, as a rule: it is forced off then; on its console it says what it waits for")
 }
 
-// configuring explains a node that runs what it shall and is not configured.
+// configuring explains a node that runs what it shall and is not configured. It
+// goes on reporting, so that its last report does not say since when.
 func (e *explanation) configuring() {
-	began, want := e.reportedAt(), e.c.DesiredState.Value().Configuration.Value()
+	began, want := e.acted(), e.c.DesiredState.Value().Configuration.Value()
+	runs := "It runs what it shall, as it reported " + at(e.reportedAt())
 	config := e.in.Config
 	switch {
 	case e.in.NoCFS || !config.Seen:
-		e.is(RoleStatus, began, "It runs what it shall%s, and BOS looks whether it is configured", since(began))
+		e.is(RoleStatus, began, "%s, and BOS looks whether it is configured", runs)
 	case !config.Found:
-		e.is(ServiceCFS, began, "It runs what it shall%s, but cfs does not know it", since(began))
+		e.is(ServiceCFS, began, "%s, but cfs does not know it", runs)
 		e.unstick("find out why cfs has no component of it")
 	case config.Desired != want:
-		e.is(RoleConfiguration, began, "It runs what it shall%s, and CFS is about to be told its configuration '%s'", since(began), want)
+		e.is(RoleConfiguration, began, "%s, and CFS is about to be told its configuration '%s'", runs, want)
 	default:
-		e.is(ServiceCFS, began, "It runs what it shall%s, and CFS has not configured it with '%s' yet: %s", since(began), want, orUnknown(config.Status))
+		e.is(ServiceCFS, began, "%s, and CFS has not configured it with '%s' yet: %s", runs, want, orUnknown(config.Status))
 		e.unstick("look at cfs: does a session of its run for this node, and what does its log say")
 	}
 }
