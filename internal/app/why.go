@@ -49,7 +49,7 @@ func (a *App) look(ctx context.Context, rec *bos.Record, in *decide.WhyInput) {
 		})
 	}
 	configured := c.Enabled.Value() && c.StatusNow() == bos.StatusConfiguring ||
-		left && c.DesiredState.Value().Configuration.Value() != ""
+		left && c.Status.Value().Phase.Value() == bos.PhaseConfiguring
 	if a.services.config != nil && configured {
 		asked.Go(func() {
 			if c, ok := glance(ctx, a, a.services.config, id); ok {

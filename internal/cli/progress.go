@@ -180,6 +180,9 @@ func (p *progress) left(now time.Time) string {
 	case p.Status == "pending":
 		return "being set up"
 	}
+	if p.done() == p.Counts.Total {
+		return ""
+	}
 	if left, ok := p.pace.left(now, p.Counts.Total-p.done()); ok && p.Counts.Total > 0 && !p.stuck(now, left) {
 		return "about " + roughly(max(left, time.Second)) + " left"
 	}

@@ -3,6 +3,8 @@
 package cli
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"net/url"
 	"strings"
@@ -105,7 +107,7 @@ func (a *app) sessionsListCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.showList(list, sessionsView)
+		return a.showList(list, sessionsView(cmd.Context(), bos))
 	})
 	return cmd
 }
@@ -114,8 +116,35 @@ func (a *app) sessionsDescribeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "describe NAME", Short: "Show a session", Args: oneName("NAME"),
 		ValidArgsFunction: first(a.completeSessions),
-		RunE:              a.document((*client.Client).Session, sessionView),
+		RunE: run(func(cmd *cobra.Command, args []string) error {
+			bos, err := a.client(cmd)
+			if err != nil {
+				return err
+			}
+			raw, err := bos.Session(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return a.show(raw, func(s *screen, raw json.RawMessage) error {
+				return sessionFields(s, raw, steered(cmd.Context(), bos, args[0]))
+			})
+		}),
 	}
+}
+
+// steered says what the status of a session does not: that it is paused, or how
+// it ended. It is empty if the server does not say.
+func steered(ctx context.Context, bos *client.Client, session string) string {
+	raw, err := bos.Outcome(ctx, session)
+	if err != nil {
+		return ""
+	}
+	o, err := client.Decode[outcome](raw)
+	if err != nil || o.Outcome == nil && !o.Paused {
+		return ""
+	}
+	text, _ := o.state()
+	return text
 }
 
 func (a *app) sessionsDeleteCommand() *cobra.Command {

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,8 +29,13 @@ func val[T any](p *T) T {
 	return *p
 }
 
-// sessionsView lists sessions, the newest last: next to the prompt.
-func sessionsView(s *screen, list *client.Stream) error {
+// sessionsView lists sessions, the newest last: next to the prompt. Those that run
+// are asked whether they are paused, which their status does not say.
+func sessionsView(ctx context.Context, server *client.Client) func(*screen, *client.Stream) error {
+	return func(s *screen, list *client.Stream) error { return sessionTable(ctx, server, s, list) }
+}
+
+func sessionTable(ctx context.Context, server *client.Client, s *screen, list *client.Stream) error {
 	var sessions []apitypes.Session
 	for one, err := range client.Each[apitypes.Session](list) {
 		if err != nil {
@@ -45,15 +51,23 @@ func sessionsView(s *screen, list *client.Stream) error {
 		{title: "TEMPLATE", min: 8, drop: -1}, {title: "STATUS"}, {title: "STARTED", drop: 2}, {title: "AGE"},
 		{title: "NODES", right: true, drop: 1}, {title: "ERROR", below: true},
 	}}
+	asked := 0
 	for i := range sessions {
 		one := &sessions[i]
 		nodes := ""
 		if one.Components != "" {
 			nodes = strconv.Itoa(count(one.Components))
 		}
+		status := cell{string(one.Status.Status), sessionStyle(one)}
+		if one.Status.Status != apitypes.SessionStateComplete && val(one.Tenant) == "" && asked < polledSessions {
+			asked++
+			if steered(ctx, server, one.Name) == "paused" {
+				status = cell{"paused", held}
+			}
+		}
 		t.row(
 			cell{text: one.Name}, cell{text: val(one.Tenant)}, cell{text: operationOf(one)},
-			cell{text: one.TemplateName}, cell{string(one.Status.Status), sessionStyle(one)},
+			cell{text: one.TemplateName}, status,
 			cell{text: clock(one.Status.StartTime)}, cell{text: s.age(one.Status.StartTime)},
 			cell{text: nodes}, cell{val(one.Status.Error), bad},
 		)
@@ -81,7 +95,10 @@ func sessionStyle(one *apitypes.Session) style {
 }
 
 // sessionView shows one session.
-func sessionView(s *screen, raw json.RawMessage) error {
+func sessionView(s *screen, raw json.RawMessage) error { return sessionFields(s, raw, "") }
+
+// sessionFields shows one session, and what its status does not say.
+func sessionFields(s *screen, raw json.RawMessage, more string) error {
 	one, err := client.Decode[apitypes.Session](raw)
 	if err != nil {
 		return err
@@ -91,7 +108,11 @@ func sessionView(s *screen, raw json.RawMessage) error {
 	f.some("Tenant", val(one.Tenant))
 	f.add("Operation", operationOf(&one))
 	f.add("Template", one.TemplateName)
-	f.styled("Status", string(one.Status.Status), sessionStyle(&one))
+	status := string(one.Status.Status)
+	if more != "" {
+		status += ", " + more
+	}
+	f.styled("Status", status, sessionStyle(&one))
 	f.add("Started", s.moment(one.Status.StartTime))
 	f.add("Ended", s.moment(val(one.Status.EndTime)))
 	f.add("Limit", foldLimit(one.Limit))

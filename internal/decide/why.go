@@ -197,6 +197,7 @@ func (e *explanation) collect() {
 	if mark := sealed.Attempt; e.sent() && mark.Action == bos.ActionPoweringOn && e.refuser() == "" {
 		e.say(ServiceBSS, e.acted(), "took its boot script: kernel %s", e.c.DesiredArtifacts().Kernel.Value())
 	}
+	e.collectScript()
 	if text := e.c.Error.Value(); e.refuser() != "" {
 		e.say(e.refuser(), e.acted(), "%s", text)
 	}
@@ -207,7 +208,6 @@ func (e *explanation) collect() {
 			e.say(ServiceCFS, e.wall(e.in.ConfigAt), "%s", textNotInCFS)
 		}
 	}
-	e.collectScript()
 	for _, service := range []string{ServiceHSM, ServicePCS, ServiceBSS, ServiceCFS, ServiceIMS} {
 		if away, is := e.in.Away[service]; is {
 			e.say(service, time.Time{}, "%s", away.Text)
