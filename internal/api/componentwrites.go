@@ -25,7 +25,7 @@ func (s *server) putComponent(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.component(now, id)
+	return s.written(x, now, id)
 }
 
 func (s *server) putComponents(x *exchange) error {
@@ -115,7 +115,7 @@ func (s *server) patchComponent(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.component(now, id)
+	return s.written(x, now, id)
 }
 
 // inTransit reports whether BOS is changing what a node runs, so that a report
@@ -208,13 +208,16 @@ func (s *server) patchSelected(x *exchange, session string, within bos.Set, patc
 	return x.components(ids, now, func(c *bos.Component, dst []byte) []byte { return c.AppendViewAt(dst, before[c.ID]) })
 }
 
-// component answers with one component as it was written.
-func (x *exchange) component(now map[string]*bos.Record, id string) error {
+// written answers with one component as it was written.
+func (s *server) written(x *exchange, now map[string]*bos.Record, id string) error {
 	rec := now[id]
 	if rec == nil {
 		return fmt.Errorf("component %q is not among what was written", id)
 	}
-	x.bytes(http.StatusOK, contentTypeJSON, rec.Component.AppendJSON(nil))
+	out := s.buffers.get()
+	defer s.buffers.put(out)
+	*out = rec.Component.AppendJSON(*out)
+	x.bytes(http.StatusOK, contentTypeJSON, *out)
 	return nil
 }
 

@@ -90,6 +90,10 @@ func (p *process) fault(err error) error {
 	return fmt.Errorf("%s: %w; it last wrote:\n%s", p.name, err, data[max(0, len(data)-tailBytes):])
 }
 
+// looking is how many times as long as a look takes is waited before the next: the
+// measurement must not be what the server is busy with.
+const looking = 10
+
 // until looks again and again whether something is so. It fails if the process
 // (nil for none) ends or the time is over.
 func until(ctx context.Context, p *process, timeout, pause time.Duration, so func() (bool, error)) error {
@@ -114,12 +118,13 @@ func until(ctx context.Context, p *process, timeout, pause time.Duration, so fun
 			}
 			return err
 		}
+		began := time.Now()
 		ok, err := so()
 		if ok {
 			return nil
 		}
 		last = err
-		timer.Reset(pause)
+		timer.Reset(max(pause, looking*time.Since(began)))
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 func EncodeRecord(r *bos.Record) []byte { return r.AppendJSON(make([]byte, 0, recordSize)) }
 
 // recordSize is a size in bytes that most records fit into.
-const recordSize = 2048
+const recordSize = 3072
 
 // DecodeRecord reads a component's record. id is what its key says it is; a
 // document of another one is foreign. The record's texts come from texts; nil
