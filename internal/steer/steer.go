@@ -26,6 +26,10 @@ import (
 // margin (2-operators.md, invariant 1).
 const lastSend = 6 * time.Second
 
+// atOnce is how many nodes are read and then written: few, so that hardly any of
+// them has reported in between, which would have it written once more.
+const atOnce = 2000
+
 // Steerer steers sessions.
 type Steerer struct {
 	Store *store.Store
@@ -209,24 +213,29 @@ func (s *Steerer) mark(ctx context.Context, key bos.SessionKey, change func(*bos
 func (s *Steerer) change(
 	ctx context.Context, rec *bos.SessionRecord, edit func(bos.Record) (bos.Record, bool),
 ) (map[string]*bos.Record, error) {
-	ids := s.nodes(rec)
-	result, err := s.Store.UpdateRecords(ctx, store.RecordUpdate{
-		IDs: ids, Read: s.View.Record, Fence: s.Fence,
-		Change: func(_ string, old *bos.Record) (*bos.Record, error) {
-			if old == nil {
-				return nil, nil //nolint:nilnil // nothing to write
-			}
-			next, ok := edit(*old)
-			if !ok {
-				return nil, nil //nolint:nilnil // nothing to write
-			}
-			return &next, nil
-		},
-	})
-	if err != nil {
-		return result.Written, fmt.Errorf("write the nodes of session %q: %w", rec.Session.Name, err)
+	written := map[string]*bos.Record{}
+	var last int64
+	for ids := range slices.Chunk(s.nodes(rec), atOnce) {
+		result, err := s.Store.UpdateRecords(ctx, store.RecordUpdate{
+			IDs: ids, Read: s.View.Record, Fence: s.Fence,
+			Change: func(_ string, old *bos.Record) (*bos.Record, error) {
+				if old == nil {
+					return nil, nil //nolint:nilnil // nothing to write
+				}
+				next, ok := edit(*old)
+				if !ok {
+					return nil, nil //nolint:nilnil // nothing to write
+				}
+				return &next, nil
+			},
+		})
+		maps.Copy(written, result.Written)
+		last = max(last, result.Revision)
+		if err != nil {
+			return written, fmt.Errorf("write the nodes of session %q: %w", rec.Session.Name, err)
+		}
 	}
-	return result.Written, s.reach(ctx, result.Revision)
+	return written, s.reach(ctx, last)
 }
 
 // nodes are those of a session that BOS knows.

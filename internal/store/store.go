@@ -99,6 +99,12 @@ func (s *Store) UpdateRecords(ctx context.Context, u RecordUpdate) (RecordResult
 		if err != nil || len(again) == 0 {
 			return result, err
 		}
+		// By now more of them may have changed.
+		for _, id := range again {
+			if rec := read(id); rec != nil && rec.Revision > known[id].revision {
+				known[id] = current{record: rec, revision: rec.Revision}
+			}
+		}
 		if err := s.reread(ctx, changed, known); err != nil {
 			return result, err
 		}
