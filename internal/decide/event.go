@@ -141,5 +141,25 @@ func CompleteText(nodes []*bos.Record) string {
 			failed++
 		}
 	}
-	return fmt.Sprintf("the session is complete: %d nodes, %d of them failed", len(nodes), failed)
+	return fmt.Sprintf("the session is complete: %s, %d failed", numberOf(len(nodes)), failed)
+}
+
+// RunningText says that a session runs with so many nodes; of further ones BOS has
+// no components. paused says that it was paused while it was set up.
+func RunningText(nodes, unknown int, paused bool) string {
+	text := "the session runs with " + numberOf(nodes)
+	if unknown > 0 {
+		text += fmt.Sprintf("; %d more are left out, of which BOS has no components", unknown)
+	}
+	if paused {
+		text += "; it was paused meanwhile, and nothing is done for them"
+	}
+	return text
+}
+
+func numberOf(nodes int) string {
+	if nodes == 1 {
+		return "1 node"
+	}
+	return fmt.Sprintf("%d nodes", nodes)
 }

@@ -219,13 +219,7 @@ func (t *setupTerm) setUp(ctx context.Context, rec *bos.SessionRecord) error {
 		s.Sealed.Setup = bos.SetupApplied
 	})
 	if written != nil {
-		text := fmt.Sprintf("the session runs with %d nodes", rec.Sealed.Nodes-len(unknown))
-		if len(unknown) > 0 {
-			text += fmt.Sprintf("; %d more are left out, of which BOS has no components", len(unknown))
-		}
-		if paused {
-			text += "; it was paused meanwhile, and nothing is done for them"
-		}
+		text := decide.RunningText(rec.Sealed.Nodes-len(unknown), len(unknown), paused)
 		t.tellSession(bos.EventSessionRunning, rec.Session.Key(), text)
 	}
 	return err
