@@ -83,10 +83,6 @@ func (s *seen) fresh(e *event) bool {
 	return !known
 }
 
-// allNodes is enough for the names of all nodes, and someNodes for an idea of
-// which they are where there is little room.
-const allNodes, someNodes = 1 << 20, 40
-
 // ring keeps the last events.
 type ring struct {
 	events []event
@@ -188,9 +184,9 @@ func second(at string) string {
 	return t.Format(time.DateTime)
 }
 
-// line is an event as a line of text, with so many columns for the names of
-// nodes at most.
-func (e *event) line(most int) []cell {
+// line is an event as a line of text: with the names of all nodes, or if it shall
+// be short, with their number.
+func (e *event) line(short bool) []cell {
 	line := []cell{{text: second(e.Time)}, {phaseName(e.Type), e.style()}}
 	if session := val(e.Session); session != "" {
 		line = append(line, cell{text: session})
@@ -198,7 +194,11 @@ func (e *event) line(most int) []cell {
 	text := e.Text
 	if e.Count > 0 && !strings.Contains(text, e.Nodes) {
 		// The text is the rest of a sentence about them.
-		text = truncate(e.Nodes, most) + " " + text
+		who := e.Nodes
+		if short && e.Count > 1 {
+			who = plural(e.Count, "node")
+		}
+		text = who + " " + text
 	}
 	return append(line, cell{text: text})
 }
@@ -212,7 +212,8 @@ func (a *app) eventsCommand() *cobra.Command {
 		Use: "events", Short: "Show what has happened, and with --follow what happens",
 		Long: `Show the last events, the oldest first: of all nodes, of a session or of a node. Nodes to which
 the same happened at once are one event. --follow goes on with events as they happen, and
-over connections that are lost; as JSON it writes one event to a line.`,
+over connections that are lost; as JSON it writes one event to a line, and on a terminal the
+number of nodes in place of their names.`,
 		Example: "  bos events --session reboot-1 --follow\n  bos events --node x3000c0s1b0n0",
 		Args:    none,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
@@ -327,8 +328,13 @@ func (a *app) showEvent(e *event) error {
 	}
 	s := a.screen()
 	var line []string
-	for _, c := range e.line(allNodes) {
-		line = append(line, s.paint(clean(c.text), c.style))
+	for i, c := range e.line(s.width > 0) {
+		text := clean(c.text)
+		if i == 1 && s.width > 0 {
+			// People look for columns.
+			text = pad(text, kindColumn)
+		}
+		line = append(line, s.paint(text, c.style))
 	}
 	_, err := fmt.Fprintln(a.out, strings.Join(line, gap))
 	return err

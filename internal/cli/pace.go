@@ -116,7 +116,7 @@ func (p *pace) left(now time.Time, nodes int) (time.Duration, bool) {
 		return 0, false
 	}
 	seconds := float64(nodes) / rate
-	if p.rest(now).Seconds() > seconds {
+	if now.Sub(p.samples[len(p.samples)-1].at).Seconds() > 2*seconds+leastPace.Seconds() {
 		// Those that are left are not like those before.
 		return 0, false
 	}

@@ -301,7 +301,7 @@ func (w *watched) drawEvents(c *canvas) {
 	events := slices.DeleteFunc(slices.Clone(w.events.events), func(e event) bool { return e.Type == "phase" })
 	for _, e := range events[max(len(events)-room, 0):] {
 		line := []cell{{text: " "}}
-		for i, part := range e.line(someNodes) {
+		for i, part := range e.line(true) {
 			if i == 0 {
 				// The day is known to who watches.
 				if _, clock, ok := strings.Cut(part.text, " "); ok {

@@ -266,7 +266,7 @@ func (w *watcher) sayEvent(e *event) error {
 	if w.live != nil {
 		return nil
 	}
-	parts := e.line(allNodes)[1:]
+	parts := e.line(false)[1:]
 	texts := make([]string, 0, len(parts))
 	for _, part := range parts {
 		if part.text != w.state.only {
