@@ -57,7 +57,8 @@ func newGates(c *clock.Clock, patience func(service string) time.Duration) *gate
 
 // failed notes that a service is away, since it did not answer what it was asked
 // at a time, and returns what a node that waits for it shows. A service that has
-// answered what it was asked later is not away.
+// answered what it was asked later is not away; if another command has set out
+// later to try it, that will tell.
 func (g *gates) failed(key gateKey, asked time.Time, err error) decide.Away {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -70,6 +71,11 @@ func (g *gates) failed(key gateKey, asked time.Time, err error) decide.Away {
 	if s == nil {
 		s = &gate{since: time.Now()}
 		g.shut[key] = s
+	}
+	if s.trying.After(asked) {
+		wait := s.away
+		wait.Next = max(wait.Next, g.clock.Now().Add(firstBackoff))
+		return wait
 	}
 	pause := min(maxBackoff, firstBackoff<<min(s.failures, 10))
 	s.failures++
@@ -117,7 +123,11 @@ func (g *gates) now(at bos.Instant) (away decide.Services, probes map[string]boo
 	away, probes = decide.Services{}, map[string]bool{}
 	for key, s := range g.shut {
 		switch {
-		case g.isTrying(key, s) || s.away.Next > at:
+		case g.tryingFor(key, s) > 0:
+			next := s.away
+			next.Next = at.Add(g.tryingFor(key, s))
+			away[key.service] = next
+		case s.away.Next > at:
 			next := s.away
 			next.Next = max(next.Next, at.Add(firstBackoff))
 			away[key.service] = next
@@ -128,31 +138,43 @@ func (g *gates) now(at bos.Instant) (away decide.Services, probes map[string]boo
 	return away, probes
 }
 
-// isTrying reports whether a command is at it that others wait for.
-func (g *gates) isTrying(key gateKey, s *gate) bool {
+// tryingFor returns how long, on the fleet's clock, others wait for a command
+// that is at it; 0 if there is none. Where that is until its end, they look again
+// after a while.
+func (g *gates) tryingFor(key gateKey, s *gate) time.Duration {
+	if s.trying.IsZero() {
+		return 0
+	}
 	patience := g.patience(key.service)
-	return !s.trying.IsZero() && (patience <= 0 || time.Since(s.trying) < patience)
+	if patience <= 0 {
+		return firstBackoff
+	}
+	left := patience - time.Since(s.trying)
+	return max(0, time.Duration(float64(left)*g.clock.Rate()))
 }
 
-// trying notes that a command is on its way that tries services.
-func (g *gates) trying(services []string) {
+// trying notes that a command is on its way that tries services, and returns
+// since when.
+func (g *gates) trying(services []string) time.Time {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	now := time.Now()
 	for _, service := range services {
 		if s := g.shut[gateKey{service, true}]; s != nil {
-			s.trying = time.Now()
+			s.trying = now
 		}
 	}
+	return now
 }
 
-// tried notes that the command is over. What it has not found out, another one
-// may; it reports whether there is such a thing.
-func (g *gates) tried(services []string) bool {
+// tried notes that a command is over that was on its way since a time. What it has
+// not found out, another one may; it reports whether there is such a thing.
+func (g *gates) tried(services []string, since time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	open := false
 	for _, service := range services {
-		if s := g.shut[gateKey{service, true}]; s != nil && !s.trying.IsZero() {
+		if s := g.shut[gateKey{service, true}]; s != nil && s.trying.Equal(since) {
 			s.trying, open = time.Time{}, true
 		}
 	}

@@ -39,12 +39,12 @@ func TestOneCommandTriesAService(t *testing.T) {
 		if !mayTry(t, g, decide.ServicePCS) {
 			t.Error("nobody may try")
 		}
-		g.trying([]string{decide.ServicePCS})
+		since := g.trying([]string{decide.ServicePCS})
 		time.Sleep(time.Minute)
 		if mayTry(t, g, decide.ServicePCS) {
 			t.Error("a second one may try beside the first")
 		}
-		if !g.tried([]string{decide.ServicePCS}) || !mayTry(t, g, decide.ServicePCS) {
+		if !g.tried([]string{decide.ServicePCS}, since) || !mayTry(t, g, decide.ServicePCS) {
 			t.Error("the next one may not try after the first")
 		}
 	})
@@ -60,6 +60,31 @@ func TestAnotherCommandTriesWhenPatienceIsOver(t *testing.T) {
 		time.Sleep(1)
 		if !mayTry(t, g, decide.ServiceCFS) {
 			t.Error("nobody else may try")
+		}
+	})
+}
+
+// The end of a command that others no longer wait for does not keep them from
+// trying, and lets nobody in beside the next one.
+func TestOnlyTheLastCommandThatTriesCounts(t *testing.T) {
+	key := gateKey{decide.ServiceCFS, true}
+	gatesFor(t, key.service, minPatience, func(t *testing.T, g *gates) {
+		first := g.trying([]string{key.service})
+		asked := time.Now()
+		time.Sleep(minPatience)
+		g.trying([]string{key.service})
+		time.Sleep(time.Second)
+		g.failed(key, asked, errors.New("no answer"))
+		if g.tried([]string{key.service}, first) || mayTry(t, g, key.service) {
+			t.Error("a third one may try at once")
+		}
+		away, _ := g.now(g.clock.Now())
+		if wait := away[key.service].Next.Sub(g.clock.Now()); wait != minPatience-time.Second {
+			t.Errorf("others wait %v", wait)
+		}
+		time.Sleep(minPatience - time.Second)
+		if !mayTry(t, g, key.service) {
+			t.Error("no third one may try")
 		}
 	})
 }

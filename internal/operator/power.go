@@ -184,10 +184,10 @@ func (t *powerTerm) pass(ctx context.Context, ids []string) (map[string]bos.Inst
 		return nil, err
 	}
 	revisions := revisionsOf(in.Nodes)
-	t.gates.trying(plan.Probed)
+	since := t.gates.trying(plan.Probed)
 	images := newTags()
 	for _, b := range plan.Batches {
-		t.start(b, revisions, images, plan.Probed)
+		t.start(b, revisions, images, func() bool { return t.gates.tried(plan.Probed, since) })
 	}
 	maps.Copy(due, plan.Due)
 	return due, nil
@@ -336,8 +336,9 @@ func (t *powerTerm) hold(ctx context.Context, in decide.PowerInput, list []decid
 }
 
 // start carries a batch out as soon as there is a slot for it. It may be the
-// one that tries services.
-func (t *powerTerm) start(b decide.PowerBatch, revisions map[string]int64, images *tags, tries []string) {
+// one that tries services: tried notes that it is over, and reports whether
+// another one may try.
+func (t *powerTerm) start(b decide.PowerBatch, revisions map[string]int64, images *tags, tried func() bool) {
 	t.loop.hold(b.Nodes)
 	t.granted(b.Nodes)
 	t.count(1)
@@ -345,7 +346,7 @@ func (t *powerTerm) start(b decide.PowerBatch, revisions map[string]int64, image
 		defer t.loop.release(b.Nodes)
 		defer t.count(-1)
 		defer func() {
-			if t.gates.tried(tries) {
+			if tried() {
 				t.loop.markAll()
 			}
 		}()
