@@ -41,6 +41,18 @@ const (
 	unknown
 )
 
+// mood is what the last calls say about the service.
+type mood int
+
+const (
+	// well is a service that answers.
+	well mood = iota
+	// slow is one that takes a large part of its time-out to answer.
+	slow
+	// suspect is one that is not known to answer.
+	suspect
+)
+
 // ticket is the right to make one call.
 type ticket struct {
 	// generation is that of the breaker when the call began.
@@ -81,6 +93,8 @@ type breaker struct {
 	lapse         time.Time
 	// doubted says that a sign of life has been followed.
 	doubted bool
+	// slow says that the last answer was a slow one.
+	slow    bool
 	lastErr string
 }
 
@@ -109,11 +123,25 @@ func (b *breaker) probing(now time.Time) bool {
 	return b.probe != 0 && (b.lapse.IsZero() || now.Before(b.lapse))
 }
 
-// suspect reports whether the service is not known to be well.
-func (b *breaker) suspect() bool {
+// mood returns how the service is.
+func (b *breaker) mood() mood {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.state != breakerClosed || b.failures > 0
+	switch {
+	case b.state != breakerClosed || b.failures > 0:
+		return suspect
+	case b.slow:
+		return slow
+	default:
+		return well
+	}
+}
+
+// answeredSlowly notes whether the last answer was a slow one.
+func (b *breaker) answeredSlowly(slowly bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.slow = slowly
 }
 
 // enter asks for the right to make a call. Whoever gets it must call leave. If

@@ -30,6 +30,8 @@ const (
 	// hedgeLife is after how many pauses a copy other than the first is given up:
 	// at most three are under way at once, and other calls have turns too.
 	hedgeLife = 2
+	// slowAnswer is from which part of the time-out on an answer is a slow one.
+	slowAnswer = 3
 )
 
 // answer is what one copy of a request brought. It belongs to that copy until
@@ -37,6 +39,8 @@ const (
 type answer struct {
 	status int
 	header http.Header
+	// took is how long the copy was under way.
+	took time.Duration
 	// keep hands the content to the caller; nil if there is none.
 	keep func()
 }
@@ -92,7 +96,7 @@ func (c *calling) try(ctx context.Context) (answer, *Error) {
 	pause := c.hedgePause(timeout)
 	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
-	suspect := c.gate.suspect()
+	was := c.gate.mood()
 	var failed failure
 	for open, ticks := 1, 0; ; {
 		select {
@@ -119,13 +123,13 @@ func (c *calling) try(ctx context.Context) (answer, *Error) {
 				ticker.Stop()
 				continue
 			}
-			is := c.gate.suspect()
-			if !is && !suspect {
+			is := c.gate.mood()
+			if is == slow || is == well && was == well {
 				continue
 			}
 			if copied, ok := c.turnForCopy(ctx); ok {
 				// Once it is well, a single copy will do.
-				suspect = is
+				was = is
 				open++
 				c.hedges++
 				copies.Go(func() {

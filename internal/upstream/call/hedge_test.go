@@ -145,7 +145,7 @@ func TestTheFirstAnswerCounts(t *testing.T) {
 		if c.n.Load() != 3 || c.lost.Load() != 2 || len(s.slots) != 0 {
 			t.Errorf("%d requests, %d given up, %d turns taken", c.n.Load(), c.lost.Load(), len(s.slots))
 		}
-		if s.reads.suspect() {
+		if s.reads.mood() != well {
 			t.Error("still suspect")
 		}
 	})
@@ -332,6 +332,40 @@ func TestOneCopyOnceItIsWell(t *testing.T) {
 			t.Errorf("%v, %d requests", err, c.n.Load())
 		}
 	})
+}
+
+// A service that is merely slow gets no copies, which would make it slower. What
+// began while it was gets one when something else was answered quickly.
+func TestOneCopyWhenASlowServiceIsQuickAgain(t *testing.T) {
+	for _, other := range []Request{read, write} {
+		synctest.Test(t, func(t *testing.T) {
+			s, sc := newScripted(Config{})
+			answers(sc, func(int) time.Duration { return 9 * time.Second })
+			if err := do(t, s, read); err != nil {
+				t.Error(err)
+			}
+			c := answers(sc, func(int) time.Duration { return 9 * time.Second })
+			begun := time.Now()
+			took := make(chan time.Duration, 1)
+			go func() {
+				if _, err := s.Do(t.Context(), read, nil); err != nil {
+					t.Error(err)
+				}
+				took <- time.Since(begun)
+			}()
+			time.Sleep(5 * time.Second)
+			if c.n.Load() != 1 {
+				t.Errorf("%d requests to a slow service", c.n.Load())
+			}
+			c = answers(sc, func(int) time.Duration { return 0 })
+			if err := do(t, s, other); err != nil {
+				t.Error(err)
+			}
+			if got := <-took; got != 6*time.Second || c.n.Load() != 2 {
+				t.Errorf("after %v, %d requests", got, c.n.Load())
+			}
+		})
+	}
 }
 
 func TestCopiesNeedLeave(t *testing.T) {

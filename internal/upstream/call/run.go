@@ -92,7 +92,8 @@ func (c *calling) run(ctx context.Context) (answer, *Error) {
 	}
 	v := unknown
 	lastErr := ""
-	defer func() { c.settle(ctx, t, v, lastErr) }()
+	var took time.Duration
+	defer func() { c.settle(ctx, t, v, lastErr, took >= c.timeout(c.req)/slowAnswer) }()
 
 	r, e := c.try(ctx)
 	mayRepeat := t.probe == 0 && (!c.req.Write || c.req.Idempotent)
@@ -108,6 +109,7 @@ func (c *calling) run(ctx context.Context) (answer, *Error) {
 		c.retries++
 	}
 	v, lastErr = judgeHealth(e)
+	took = r.took
 	if c.req.Aside && v == failed {
 		v, lastErr = unknown, ""
 	}
@@ -191,7 +193,9 @@ func (s *Service) once(ctx context.Context, req Request, send sender) (answer, *
 	var w wire
 	watched, unwatch := w.watch(bounded)
 	defer unwatch()
+	begun := time.Now()
 	r, err := send(watched)
+	r.took = time.Since(begun)
 	if err == nil {
 		return r, nil
 	}
@@ -216,15 +220,21 @@ func (s *Service) once(ctx context.Context, req Request, send sender) (answer, *
 }
 
 // settle books what the call says about the service's health.
-func (c *calling) settle(ctx context.Context, t ticket, v verdict, lastErr string) {
+func (c *calling) settle(ctx context.Context, t ticket, v verdict, lastErr string, slowly bool) {
 	now := time.Now()
-	changed := c.gate.leave(t, v, now, lastErr)
 	other := c.writes
 	if c.req.Write {
 		other = c.reads
 	}
+	if v == answered {
+		c.gate.answeredSlowly(slowly)
+	}
+	changed := c.gate.leave(t, v, now, lastErr)
 	switch v {
 	case answered:
+		if !slowly {
+			other.answeredSlowly(false)
+		}
 		// It is there again, so the other kind of call need not wait either.
 		if other.signOfLife(now) {
 			changed = true
