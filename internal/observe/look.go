@@ -95,7 +95,9 @@ func (o *Observer[T]) note(
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.flying--
-	o.took += (took - o.took) / smooth
+	if err == nil {
+		o.noteTime(took)
+	}
 	now := o.now()
 	if ctx.Err() == nil {
 		o.noteHealth(now, err)
@@ -133,6 +135,17 @@ func (o *Observer[T]) note(
 		o.plan(n, now+o.interval(n, now))
 	}
 	return changed
+}
+
+// noteTime notes how long a look took that was answered. The caller holds the
+// lock.
+func (o *Observer[T]) noteTime(took time.Duration) {
+	took = min(took, longest)
+	part := time.Duration(smooth)
+	if o.took > long && took < o.took {
+		part = 2
+	}
+	o.took += (took - o.took) / part
 }
 
 func (o *Observer[T]) noteHealth(now time.Duration, err error) {

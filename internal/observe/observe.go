@@ -52,6 +52,11 @@ const (
 	// (smooth).
 	idle   = 4
 	smooth = 8
+	// longest is what of the time of a look counts at most, and long from when on a
+	// mean soon comes down: a service that took that long was in trouble, and when
+	// it is well again the nodes are not to wait for looks.
+	longest = 1250 * time.Millisecond
+	long    = 500 * time.Millisecond
 	// hurry puts the nodes that somebody asked for before all that are due.
 	hurry = 24 * time.Hour
 )

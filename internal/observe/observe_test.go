@@ -34,6 +34,8 @@ type service struct {
 	begin  time.Time
 	inside int
 	most   int
+	// takes is how long an answer takes; 0 is a millisecond.
+	takes time.Duration
 }
 
 func (s *service) fetch(_ context.Context, ids []string) (map[string]string, error) {
@@ -42,8 +44,9 @@ func (s *service) fetch(_ context.Context, ids []string) (map[string]string, err
 	s.sizes = append(s.sizes, len(ids))
 	s.inside++
 	s.most = max(s.most, s.inside)
+	takes := max(s.takes, time.Millisecond)
 	s.mu.Unlock()
-	time.Sleep(time.Millisecond)
+	time.Sleep(takes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inside--
@@ -248,6 +251,39 @@ func TestServiceAway(t *testing.T) {
 }
 
 // A node that is missing from the answer is one of which nothing is known.
+// A service that was slow for a while is looked at as before soon after it is
+// quick again, whether it answered late or not at all.
+func TestQuickAgain(t *testing.T) {
+	for _, fault := range []error{nil, bos.Unavailable("pcs", errors.New("inside"))} {
+		run(t, func(t *testing.T, s *service, o *observe.Observer[string]) {
+			slow := func(takes time.Duration, err error) {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.takes, s.err = takes, err
+			}
+			o.Watch("status", observe.Often, "x1")
+			time.Sleep(5 * time.Second)
+			slow(10*time.Second, fault)
+			time.Sleep(95 * time.Second)
+			slow(0, nil)
+			s.set("x1", "on")
+			sub := o.Subscribe()
+			defer sub.Close()
+			healed := time.Now()
+			<-sub.C()
+			// What is under way is waited for, and the next look is soon.
+			if took := time.Since(healed); took > 15*time.Second {
+				t.Errorf("seen %v after it was quick again", took)
+			}
+			s.times()
+			time.Sleep(20 * time.Second)
+			if n := len(s.times()); n < 12 {
+				t.Errorf("%d looks in 20 s", n)
+			}
+		})
+	}
+}
+
 func TestMissingFromTheAnswer(t *testing.T) {
 	run(t, func(t *testing.T, s *service, o *observe.Observer[string]) {
 		s.set("x1", "on")
