@@ -77,7 +77,11 @@ func TestSessionFromTheForm(t *testing.T) {
 		return strings.Contains(s.get("/ui/sessions/first?part=progress").body, "1 of 2")
 	})
 	s.get("/ui/sessions/first?part=progress").wants(200, "data-announce=", "1 of 2", "Slowest", `href="./../nodes/`+nodes[0]+`"`).lacks("<html")
-	s.get("/ui/nodes/"+nodes[0]).wants(200, "Whose turn", "What would unstick it", `href="./../sessions/first"`)
+	s.until("the node fetched its boot script", func() bool {
+		return strings.Contains(s.get("/ui/nodes/"+nodes[0]).body, "gave it its boot script")
+	})
+	s.get("/ui/nodes/"+nodes[0]).wants(200, "Whose turn", "What would unstick it", `href="./../sessions/first"`,
+		"fetched its boot script", "it reaches the network and bss")
 	s.get("/ui/sessions?part=active").wants(200, "first", `<progress max="2" value="1"`, "1 of 2").lacks("<html", "over")
 	s.steer(nodes[0])
 	s.get("/ui/sessions/none").wants(404, "Session &#39;none&#39; does not exist")
@@ -94,7 +98,10 @@ func (s *service) steer(waited string) {
 	s.do("POST", "/ui/sessions/first/explode", url.Values{}).wants(404)
 	s.do("POST", "/ui/sessions/first/cancel", url.Values{}).leads(303, "./../../sessions/first")
 	s.get("/ui/sessions/first").wants(200, "cancelled").lacks("Cancel the session")
-	s.get("/ui/nodes/"+waited).wants(200, "was cancelled while", "took the command On")
+	s.get("/ui/nodes/"+waited).wants(200, "was cancelled while booting; it may still come up", "took the command On")
+	s.until("the node's timeline says that its session was cancelled", func() bool {
+		return strings.Contains(s.get("/ui/nodes/"+waited+"?part=timeline").body, "are left as they are: the session was cancelled")
+	})
 	s.do("POST", "/ui/sessions/first/pause", url.Values{}).wants(409, `role="alert"`)
 	s.get("/ui/sessions?part=over").wants(200, "cancelled", "first")
 }
