@@ -193,12 +193,12 @@ func (e *event) line(short bool) []cell {
 	}
 	text := e.Text
 	if e.Count > 0 && !strings.Contains(text, e.Nodes) {
-		// The text is the rest of a sentence about them.
+		// The text is the rest of a sentence about them, or what a service said.
 		who := e.Nodes
 		if short && e.Count > 1 {
 			who = plural(e.Count, "node")
 		}
-		text = who + " " + text
+		text = who + ": " + text
 	}
 	return append(line, cell{text: text})
 }
