@@ -5,13 +5,14 @@ package store
 import "time"
 
 const (
-	// mostPatience is what share of a transaction's time a group waits for company
-	// at most, and longestPatience how long in any case.
-	mostPatience    = 0.5
+	// mostPatience is how many times as long as a transaction takes a group waits for
+	// company at most, and longestPatience how long in any case. Over HTTP clients
+	// need about as long to come back as a transaction on a fast disk.
+	mostPatience    = 2.0
 	longestPatience = 2 * time.Millisecond
-	// leastPatience is the share below which there is no waiting, but for one group
-	// in tryAgain, to find out whether company comes again.
-	leastPatience = 0.1
+	// leastPatience is the same below which there is no waiting, but for one group in
+	// tryAgain, to find out whether company comes again.
+	leastPatience = 0.4
 	tryAgain      = 64
 	// paceWeight is the weight of the latest transaction in the time that one is
 	// taken to need.
@@ -52,15 +53,15 @@ func (p *pace) patience(waiting int) time.Duration {
 	if waiting >= min(p.expected, MaxOps) {
 		return 0
 	}
-	share := mostPatience / float64(int(1)<<min(p.doubt, 8))
-	if share < leastPatience {
+	times := mostPatience / float64(int(1)<<min(p.doubt, 8))
+	if times < leastPatience {
 		if p.skipped++; p.skipped < tryAgain {
 			return 0
 		}
-		share = mostPatience
+		times = mostPatience
 	}
 	p.skipped = 0
-	return min(time.Duration(share*float64(p.commit)), longestPatience)
+	return min(time.Duration(times*float64(p.commit)), longestPatience)
 }
 
 // waited notes what a wait has brought: it was in vain if less than half of those

@@ -21,11 +21,11 @@ func TestPatience(t *testing.T) {
 		{"the first write of all", pace{}, 1, 0},
 		{"the only client", pace{expected: 1, commit: ms}, 1, 0},
 		{"everybody is there", pace{expected: 16, commit: ms}, 16, 0},
-		{"the others come back", pace{expected: 16, commit: ms}, 1, ms / 2},
+		{"the others come back", pace{expected: 16, commit: ms / 2}, 1, ms},
 		{"a slow disk", pace{expected: 16, commit: 100 * ms}, 1, longestPatience},
-		{"one wait was in vain", pace{expected: 16, commit: ms, doubt: 1}, 1, ms / 4},
+		{"one wait was in vain", pace{expected: 16, commit: ms, doubt: 1}, 1, ms},
 		{"many were", pace{expected: 16, commit: ms, doubt: 3}, 1, 0},
-		{"it is tried again", pace{expected: 16, commit: ms, doubt: 3, skipped: tryAgain - 1}, 1, ms / 2},
+		{"it is tried again", pace{expected: 16, commit: ms, doubt: 3, skipped: tryAgain - 1}, 1, 2 * ms},
 		{"more than fit into a transaction", pace{expected: 4 * MaxOps, commit: ms}, MaxOps, 0},
 	}
 	for _, test := range tests {
