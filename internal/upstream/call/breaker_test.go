@@ -304,3 +304,80 @@ func TestSinceIsTheFirstFailure(t *testing.T) {
 		}
 	})
 }
+
+// A write of which no copies are made does not keep others from finding out
+// whether the service is back.
+func TestAnotherProbeGoesWhenOneIsNotAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, sc := newScripted(Config{})
+		fail(t, s, sc, idempotent, 5)
+		time.Sleep(time.Second)
+		sc.set(hang)
+		lost := make(chan error, 1)
+		go func() {
+			_, err := s.Do(t.Context(), idempotent, nil)
+			lost <- err
+		}()
+		synctest.Wait()
+		sc.set(nil)
+		time.Sleep(2*time.Second - 1)
+		if err := do(t, s, idempotent); !IsAway(err) {
+			t.Errorf("beside a probe: %v", err)
+		}
+		time.Sleep(time.Nanosecond)
+		if err := do(t, s, idempotent); err != nil {
+			t.Error(err)
+		}
+		if err := <-lost; !IsAway(err) || s.Health().Away() {
+			t.Errorf("%v, %+v", err, s.Health())
+		}
+	})
+}
+
+// A command that must not be sent twice waits for its time-out. That reads are
+// answered meanwhile is a reason to send others.
+func TestASignOfLifeLetsAnotherProbeGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, sc := newScripted(Config{})
+		fail(t, s, sc, write, 5)
+		time.Sleep(time.Second)
+		sc.set(hang)
+		lost := make(chan error, 2)
+		command := func() {
+			_, err := s.Do(t.Context(), write, nil)
+			lost <- err
+		}
+		go command()
+		time.Sleep(5 * time.Second)
+		if err := do(t, s, write); !IsAway(err) {
+			t.Errorf("beside a probe: %v", err)
+		}
+		told := 0
+		s.OnChange(func(Health) { told++ })
+		sc.set(nil)
+		if err := do(t, s, read); err != nil || told != 1 {
+			t.Errorf("%v, told %d times", err, told)
+		}
+		// It is believed once.
+		sc.set(hang)
+		go command()
+		synctest.Wait()
+		sc.set(nil)
+		before := sc.count()
+		if err := do(t, s, read); err != nil {
+			t.Error(err)
+		}
+		if err := do(t, s, write); !IsAway(err) || sc.count() != before+1 {
+			t.Errorf("%v, %d requests", err, sc.count()-before)
+		}
+		// The first one's end says nothing any more, that of the second does.
+		<-lost
+		if next := s.Health().NextProbe; next.After(time.Now()) {
+			t.Errorf("next probe at %v", next)
+		}
+		<-lost
+		if wait := time.Until(s.Health().NextProbe); wait != 2*time.Second {
+			t.Errorf("next probe in %v", wait)
+		}
+	})
+}
