@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"bos/internal/api/front"
@@ -137,6 +138,8 @@ type server struct {
 	// buffers hold answers on their way out, decoders read components.
 	buffers  buffers
 	decoders decoders
+	// wide counts the lists of components that are being sent.
+	wide atomic.Int64
 	// outer is what a request meets first; it hands it on to answer.
 	outer http.Handler
 }

@@ -18,6 +18,11 @@ const (
 	contentTypeJSON = "application/json"
 	// streamBuffer is how many bytes of a list are sent at once.
 	streamBuffer = 64 << 10
+	// nodesBuffer is the same for components, of which there are many: each piece
+	// costs a system call here and wakes the client. Only so many lists at a time
+	// have one, so that clients that don't read can't take much memory.
+	nodesBuffer = 512 << 10
+	wideLists   = 32
 )
 
 // json answers with a value.
@@ -57,6 +62,11 @@ func (s *server) nodes(x *exchange, list []*view.Node) {
 	if x.r.Method == http.MethodHead {
 		return
 	}
+	piece := streamBuffer
+	if s.wide.Add(1) <= wideLists {
+		piece = nodesBuffer
+	}
+	defer s.wide.Add(-1)
 	out := s.buffers.get()
 	defer s.buffers.put(out)
 	*out = append(*out, '[')
@@ -65,7 +75,7 @@ func (s *server) nodes(x *exchange, list []*view.Node) {
 			*out = append(*out, ',')
 		}
 		*out = n.AppendJSON(*out)
-		if len(*out) >= streamBuffer {
+		if len(*out) >= piece {
 			if _, err := x.w.Write(*out); err != nil {
 				return
 			}
@@ -91,7 +101,7 @@ type buffers struct {
 }
 
 // maxBuffer is the size in bytes of the largest buffer that is kept.
-const maxBuffer = 4 * streamBuffer
+const maxBuffer = 2 * nodesBuffer
 
 // get returns an empty buffer.
 func (b *buffers) get() *[]byte {
