@@ -143,11 +143,14 @@ func (r *run) writes(ctx context.Context) error {
 // finds out whether a change was lost.
 func (r *run) patchSingles(ctx context.Context) (float64, error) {
 	last := make([]string, len(r.ids))
+	// What a component has already would not be written again.
+	before := r.patched
+	r.patched += r.cfg.Calls
 	workers := min(connections, len(r.ids))
 	slots := len(r.ids) / workers
 	perSecond, err := rate(ctx, workers, r.cfg.Calls, func(ctx context.Context, worker, i int) error {
 		n := worker + i/workers%slots*workers
-		c := changed(i)
+		c := changed(before + i)
 		body, err := json.Marshal(c)
 		if err != nil {
 			return fmt.Errorf("encode a patch: %w", err)

@@ -163,7 +163,9 @@ type run struct {
 
 	ids  []string
 	docs docs
-	out  []measured
+	// patched counts the components that were changed one by one.
+	patched int
+	out     []measured
 	size Size
 }
 
