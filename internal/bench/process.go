@@ -92,7 +92,7 @@ func (p *process) fault(err error) error {
 
 // looking is how many times as long as a look takes is waited before the next: the
 // measurement must not be what the server is busy with.
-const looking = 10
+const looking = 2
 
 // until looks again and again whether something is so. It fails if the process
 // (nil for none) ends or the time is over.
