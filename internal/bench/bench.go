@@ -166,7 +166,7 @@ type run struct {
 	// patched counts the components that were changed one by one.
 	patched int
 	out     []measured
-	size Size
+	size    Size
 }
 
 // measure starts what is needed, measures one size and stops it again.

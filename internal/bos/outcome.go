@@ -232,7 +232,7 @@ type Failure struct {
 	Nodes string `json:"nodes"`
 }
 
-// SlowNode is a node in progress, and since when it has been in its phase.
+// SlowNode is a node in progress, and when BOS last did something for it.
 type SlowNode struct {
 	Node  string   `json:"node"`
 	Phase Standing `json:"phase"`
