@@ -92,9 +92,9 @@ func (g *group) run(ctx context.Context) {
 			continue
 		}
 		begun := time.Now()
-		again := g.send(ctx, batch)
+		again, queued := g.send(ctx, batch)
 		waiting = append(again, waiting...)
-		p.sent(len(batch)-len(again), len(waiting)+len(g.in), time.Since(begun))
+		p.sent(len(batch)-len(again), len(waiting)+queued, time.Since(begun))
 		if ctx.Err() != nil {
 			return
 		}
@@ -160,19 +160,21 @@ func pick(waiting []*grouped) (batch, rest []*grouped) {
 }
 
 // send commits a batch and returns the writes that have to be tried again
-// because another one of the batch was in conflict.
-func (g *group) send(ctx context.Context, batch []*grouped) (again []*grouped) {
+// because another one of the batch was in conflict, and how many others were
+// queued before anybody was answered: whoever comes back at once counts once.
+func (g *group) send(ctx context.Context, batch []*grouped) (again []*grouped, queued int) {
 	var txn Txn
 	for _, w := range batch {
 		txn.Ops = append(txn.Ops, w.ops...)
 	}
 	revision, err := g.engine.Commit(ctx, txn)
+	queued = len(g.in)
 	var conflict *ConflictError
 	if !errors.As(err, &conflict) {
 		for _, w := range batch {
 			w.result <- groupResult{revision, err}
 		}
-		return nil
+		return nil, queued
 	}
 	for _, w := range batch {
 		var own []string
@@ -187,5 +189,5 @@ func (g *group) send(ctx context.Context, batch []*grouped) (again []*grouped) {
 		}
 		w.result <- groupResult{err: &ConflictError{Keys: own}}
 	}
-	return again
+	return again, queued
 }
