@@ -250,12 +250,7 @@ func writeSideFile(path string, plan *legacy.Plan) error {
 // redisPassword returns the password that is not in the URL.
 func (p *program) redisPassword(path string) (string, error) {
 	if path == "" {
-		for _, pair := range p.environ {
-			if value, ok := strings.CutPrefix(pair, redisPassword+"="); ok {
-				return value, nil
-			}
-		}
-		return "", nil
+		return p.getenv(redisPassword), nil
 	}
 	f, err := os.Open(path)
 	if err != nil {

@@ -171,7 +171,8 @@ func (s *Steerer) Release(ctx context.Context, rec *bos.SessionRecord) error {
 }
 
 func (s *Steerer) release(ctx context.Context, rec *bos.SessionRecord) ([]string, error) {
-	written, err := s.change(ctx, rec, func(old bos.Record) (bos.Record, bool) { return s.Write().ResumeNode(old, rec) })
+	edit := func(old bos.Record) (bos.Record, bool) { return s.Write().ResumeNode(old, rec) }
+	written, err := s.change(ctx, rec, s.nodes(rec), edit)
 	return slices.Collect(maps.Keys(written)), err
 }
 
@@ -208,14 +209,14 @@ func (s *Steerer) mark(ctx context.Context, key bos.SessionKey, change func(*bos
 	return true, s.reach(ctx, revision)
 }
 
-// change writes the nodes of a session, and waits until the view shows it. It
-// returns the nodes that were written.
+// change writes nodes of a session, and waits until the view shows it. It returns
+// the nodes that were written.
 func (s *Steerer) change(
-	ctx context.Context, rec *bos.SessionRecord, edit func(bos.Record) (bos.Record, bool),
+	ctx context.Context, rec *bos.SessionRecord, nodes []string, edit func(bos.Record) (bos.Record, bool),
 ) (map[string]*bos.Record, error) {
 	written := map[string]*bos.Record{}
 	var last int64
-	for ids := range slices.Chunk(s.nodes(rec), atOnce) {
+	for ids := range slices.Chunk(nodes, atOnce) {
 		result, err := s.Store.UpdateRecords(ctx, store.RecordUpdate{
 			IDs: ids, Read: s.View.Record, Fence: s.Fence,
 			Change: func(_ string, old *bos.Record) (*bos.Record, error) {
@@ -254,8 +255,9 @@ func (s *Steerer) nodes(rec *bos.SessionRecord) (ids []string) {
 func (s *Steerer) tell(
 	ctx context.Context, rec *bos.SessionRecord, edit func(bos.Record) (bos.Record, bool),
 ) (map[string]*bos.Record, error) {
-	nodes := bos.NewSet(s.nodes(rec)...)
-	written, err := s.change(ctx, rec, edit)
+	ids := s.nodes(rec)
+	nodes := bos.NewSet(ids...)
+	written, err := s.change(ctx, rec, ids, edit)
 	if err != nil || len(nodes) == 0 {
 		return written, err
 	}
