@@ -43,9 +43,7 @@ func (r *run) reads(ctx context.Context) error {
 	}
 	calls := func(t *target) func() (float64, error) {
 		return func() (float64, error) {
-			return rate(ctx, connections, r.cfg.Calls, func(ctx context.Context, _, _ int) error {
-				return t.do(ctx, http.MethodGet, path, nil, discard)
-			})
+			return t.rate(ctx, connections, r.cfg.Calls, func(l *line, _, _ int) error { return l.send(http.MethodGet, path, nil) })
 		}
 	}
 	return r.add(inTurn(rowGetOne, r.cfg.Rounds, calls(r.bos), calls(r.bare)))
@@ -148,7 +146,7 @@ func (r *run) patchSingles(ctx context.Context) (float64, error) {
 	r.patched += r.cfg.Calls
 	workers := min(connections, len(r.ids))
 	slots := len(r.ids) / workers
-	perSecond, err := rate(ctx, workers, r.cfg.Calls, func(ctx context.Context, worker, i int) error {
+	perSecond, err := r.bos.rate(ctx, workers, r.cfg.Calls, func(l *line, worker, i int) error {
 		n := worker + i/workers%slots*workers
 		c := changed(before + i)
 		body, err := json.Marshal(c)
@@ -156,7 +154,7 @@ func (r *run) patchSingles(ctx context.Context) (float64, error) {
 			return fmt.Errorf("encode a patch: %w", err)
 		}
 		last[n] = c.Error
-		return r.bos.send(ctx, http.MethodPatch, "/v2/components/"+r.ids[n], body)
+		return l.send(http.MethodPatch, "/v2/components/"+r.ids[n], body)
 	})
 	if err != nil {
 		return 0, err
