@@ -204,7 +204,11 @@ const joinToken = "spire_join_token="
 func SameArtifacts(a, b BootArtifacts) bool {
 	return a.Kernel.Value() == b.Kernel.Value() &&
 		a.Initrd.Value() == b.Initrd.Value() &&
-		withoutJoinToken(a.KernelParameters.Value()) == withoutJoinToken(b.KernelParameters.Value())
+		sameParameters(a.KernelParameters.Value(), b.KernelParameters.Value())
+}
+
+func sameParameters(a, b string) bool {
+	return a == b || withoutJoinToken(a) == withoutJoinToken(b)
 }
 
 func withoutJoinToken(parameters string) string {
