@@ -80,9 +80,9 @@ func (p *program) operator() *cobra.Command {
 // terminal goes.
 func serveUntilDone(ctx context.Context, cfg *config.Config, opts app.Options) error {
 	app.LimitMemory(opts.Log)
-	trim, ended := context.WithCancel(ctx)
+	tended, ended := context.WithCancel(ctx)
 	defer ended()
-	go app.TrimMemory(trim)
+	go app.TendMemory(tended)
 	traces, err := tracing.FromEnvironment(ctx, os.Getenv, opts.Version)
 	if err != nil {
 		return usage(err)

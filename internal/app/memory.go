@@ -19,23 +19,27 @@ const (
 	// heap's at most. The rest is for the pages of the store's file, which the
 	// kernel counts too.
 	memoryShare = 80
-	// gcPercent is how much garbage, in percent of what lives, is let pile up. What
-	// lives is the fleet, and the time that the collector takes for it is small
-	// beside the store's: a fleet of 100,000 takes less than Go's 100 would make
-	// of it.
-	gcPercent = 70
+	// garbage is how many bytes of garbage are let pile up before they are
+	// collected, within bounds in percent of what lives, which is the fleet. A
+	// collection costs time for what lives and brings what is garbage: of a small
+	// fleet, with a set share, many would come and each bring little.
+	garbage        = 64 << 20
+	leastGCPercent = 150
+	mostGCPercent  = 300
+	// gcStep is the least change in percent that is worth the stop that it takes.
+	gcStep = 10
 )
 
-// LimitMemory lets the garbage collector keep the heap small, unless GOGC says how
-// small, and within the memory of the container that the process runs in, unless
-// GOMEMLIMIT says how much it is to be. Without a container, or in one without a
-// limit, there is none.
-func LimitMemory(log *slog.Logger) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-	limitMemory(cgroupRoot, log)
+// gcPercent returns how much garbage is let pile up, in percent of what lives, with
+// so many bytes alive.
+func gcPercent(live uint64) int {
+	return int(min(max(garbage*100/max(live, 1), leastGCPercent), mostGCPercent))
 }
+
+// LimitMemory keeps the heap within the memory of the container that the process
+// runs in, unless GOMEMLIMIT says how much it is to be. Without a container, or in
+// one without a limit, there is none.
+func LimitMemory(log *slog.Logger) { limitMemory(cgroupRoot, log) }
 
 func limitMemory(root string, log *slog.Logger) {
 	if debug.SetMemoryLimit(-1) != math.MaxInt64 {

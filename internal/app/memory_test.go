@@ -56,3 +56,50 @@ func TestLimitMemory(t *testing.T) {
 		t.Errorf("limit %d", got)
 	}
 }
+
+func TestGCPercent(t *testing.T) {
+	const mib = 1 << 20
+	for _, c := range []struct {
+		live uint64
+		want int
+	}{
+		{0, mostGCPercent},
+		{4 * mib, mostGCPercent},
+		{garbage / 3, 300},
+		{garbage / 2, 200},
+		{garbage, leastGCPercent},
+		{2 * garbage, leastGCPercent},
+		{1 << 40, leastGCPercent},
+	} {
+		if got := gcPercent(c.live); got != c.want {
+			t.Errorf("%d MiB: %d", c.live/mib, got)
+		}
+	}
+}
+
+// A pace that is set already is not set again: that stops the whole process for a
+// moment. GOGC is left alone.
+func TestPaceOfTheCollector(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	now := func() int {
+		percent := debug.SetGCPercent(-1)
+		debug.SetGCPercent(percent)
+		return percent
+	}
+	const mib = 1 << 20
+	left := trimmer{}
+	left.pace(garbage / 2)
+	if got := now(); got != 100 {
+		t.Errorf("set to %d in spite of GOGC", got)
+	}
+	own := trimmer{paced: true}
+	for _, step := range []struct {
+		live uint64
+		want int
+	}{{32 * mib, 200}, {31 * mib, 200}, {25 * mib, 256}, {400 * mib, leastGCPercent}} {
+		own.pace(step.live)
+		if got := now(); got != step.want {
+			t.Errorf("%d MiB alive: %d, not %d", step.live/mib, got, step.want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"os"
 	"runtime/debug"
 	heap "runtime/metrics"
 	"time"
@@ -51,14 +52,16 @@ func worthTrimming(before, now heapUse, sinceTrim time.Duration) bool {
 	return sinceTrim >= trimRest && now.allocated-before.allocated < busy && now.spare() >= worth
 }
 
-// TrimMemory gives back to the system what a burst of work has left behind, such
-// as the boot of a whole fleet, as soon as it is over, until ctx ends. Go itself
-// does it in the course of minutes, and keeps what has died since the last
-// collection until the next, which at rest is long to come.
-func TrimMemory(ctx context.Context) {
+// TendMemory looks after the heap until ctx ends. Unless GOGC says how much garbage
+// may pile up, that follows the size of what lives. And what a burst of work has
+// left behind, such as the boot of a whole fleet, is given back to the system as
+// soon as it is over: Go itself does it in the course of minutes, and keeps what has
+// died since the last collection until the next, which at rest is long to come.
+func TendMemory(ctx context.Context) {
 	ticker := time.NewTicker(trimLook)
 	defer ticker.Stop()
-	t := trimmer{before: readHeap()}
+	t := trimmer{before: readHeap(), paced: os.Getenv("GOGC") == ""}
+	t.pace(t.before.live)
 	for {
 		select {
 		case <-ticker.C:
@@ -69,10 +72,12 @@ func TrimMemory(ctx context.Context) {
 	}
 }
 
-// trimmer gives memory back.
+// trimmer gives memory back, and sets the collector's pace if it is paced.
 type trimmer struct {
 	before  heapUse
 	trimmed time.Time
+	paced   bool
+	percent int
 }
 
 // look gives memory back if that is worth it, and reports whether it was.
@@ -85,7 +90,17 @@ func (t *trimmer) look(at time.Time) bool {
 		now = readHeap()
 	}
 	t.before = now
+	t.pace(now.live)
 	return worth
+}
+
+// pace sets how much garbage may pile up with so many bytes alive.
+func (t *trimmer) pace(live uint64) {
+	percent := gcPercent(live)
+	if change := percent - t.percent; t.paced && (change >= gcStep || change <= -gcStep) {
+		debug.SetGCPercent(percent)
+		t.percent = percent
+	}
 }
 
 func readHeap() heapUse {
