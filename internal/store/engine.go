@@ -141,6 +141,9 @@ type Watcher interface {
 type Batch struct {
 	Revision int64
 	Events   []Event
+	// Release gives the memory of the events' values back, which must not be used
+	// after it. Nobody has to call it; it may be nil.
+	Release func()
 }
 
 // Event is one document that was written or deleted.

@@ -3,6 +3,7 @@
 package view
 
 import (
+	"bytes"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -205,7 +206,7 @@ func (v *View) applyStatus(rest string, event store.Event) error {
 	if _, err := store.Decode[bos.ExtendedStatus](event.KV); err != nil {
 		return err
 	}
-	v.statuses[key] = event.Value
+	v.statuses[key] = bytes.Clone(event.Value)
 	return nil
 }
 
@@ -221,7 +222,7 @@ func (v *View) applyResult(rest string, event store.Event) error {
 	if _, err := store.Decode[bos.StoredResult](event.KV); err != nil {
 		return err
 	}
-	v.results[key] = event.Value
+	v.results[key] = bytes.Clone(event.Value)
 	return nil
 }
 

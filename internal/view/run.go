@@ -83,6 +83,9 @@ func (v *View) follow(ctx context.Context, s store.Engine, reload bool) error {
 		v.revision = max(v.revision, batch.Revision)
 		v.mu.Unlock()
 		v.waiters.reached(batch.Revision)
+		if batch.Release != nil {
+			batch.Release()
+		}
 	}
 	if err := w.Err(); err != nil {
 		return err
@@ -186,20 +189,35 @@ func (v *View) WaitFor(ctx context.Context, revision int64) error {
 		return nil
 	}
 	begun, last := time.Now(), v.Revision()
-	timeout := time.NewTimer(patience)
+	// Nearly always it is a matter of a moment.
+	soon := time.NewTimer(progressPause)
+	defer soon.Stop()
+	select {
+	case <-one.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-soon.C:
+		return v.await(ctx, one, begun, last)
+	}
+}
+
+// await waits on, since begun, while the view gets on; last is where it was then.
+func (v *View) await(ctx context.Context, one *waiter, begun time.Time, last int64) error {
+	timeout := time.NewTimer(patience - time.Since(begun))
 	defer timeout.Stop()
 	ticker := time.NewTicker(progressPause)
 	defer ticker.Stop()
 	for {
+		v.waiters.ask(ctx)
 		select {
 		case <-one.done:
 			return nil
 		case <-ticker.C:
-			v.waiters.ask(ctx)
 		case <-timeout.C:
 			now, waited := v.Revision(), time.Since(begun)
 			if now == last || waited >= longest {
-				return bos.Unavailable("store", fmt.Errorf("revision %d was not reached within %v", revision, waited.Round(patience)))
+				return bos.Unavailable("store", fmt.Errorf("revision %d was not reached within %v", one.revision, waited.Round(patience)))
 			}
 			last = now
 			timeout.Reset(patience)

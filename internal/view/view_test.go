@@ -45,7 +45,7 @@ type fixture struct {
 func start(t tb) *fixture {
 	t.Helper()
 	f := &fixture{engine: mem.New()}
-	f.store = store.New(f.engine)
+	f.store = store.New(forgetful{f.engine})
 	f.view = view.New(clock.New(1), slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

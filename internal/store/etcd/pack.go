@@ -34,12 +34,48 @@ var packWords []byte
 type packer struct {
 	words   *s2.Dict
 	buffers sync.Pool
+	shelves sync.Pool
 }
 
 func newPacker() *packer {
 	return &packer{
 		words:   s2.NewDict(s2.MakeDictManual(packWords, 0).Bytes()),
 		buffers: sync.Pool{New: func() any { return new([]byte) }},
+		shelves: sync.Pool{New: func() any { return new(shelf) }},
+	}
+}
+
+const (
+	// shelfLeast and shelfMost are the sizes in bytes of the memory of a shelf: enough
+	// for some documents, and for a whole transaction of them.
+	shelfLeast = 32 << 10
+	shelfMost  = 512 << 10
+)
+
+// shelf is memory for documents that are unpacked, read and forgotten together.
+type shelf struct{ memory []byte }
+
+// take returns n bytes.
+func (s *shelf) take(n int) []byte {
+	used := len(s.memory)
+	if cap(s.memory)-used < n {
+		// What was taken before stays where it is.
+		s.memory, used = make([]byte, 0, max(n, min(max(2*cap(s.memory), shelfLeast), shelfMost))), 0
+	}
+	s.memory = s.memory[:used+n]
+	return s.memory[used : used+n : used+n]
+}
+
+func (p *packer) shelf() *shelf {
+	s, _ := p.shelves.Get().(*shelf)
+	return s
+}
+
+// clear takes a shelf back; nothing on it may be used any more.
+func (p *packer) clear(s *shelf) {
+	if cap(s.memory) <= shelfMost {
+		s.memory = s.memory[:0]
+		p.shelves.Put(s)
 	}
 }
 
@@ -65,15 +101,23 @@ func (p *packer) pack(doc []byte) string {
 
 // unpack returns the document that was stored. What can't be unpacked is
 // returned as it is: it is no JSON, and its reader says so.
-func (p *packer) unpack(stored []byte) []byte {
+func (p *packer) unpack(stored []byte) []byte { return p.unpackOnto(nil, stored) }
+
+// unpackOnto does it with the memory of a shelf, nil for memory of its own.
+func (p *packer) unpackOnto(s *shelf, stored []byte) []byte {
 	if len(stored) < packHeader || stored[0] != packMark || stored[1] != packVersion {
 		return stored
 	}
 	packed := stored[packHeader:]
-	if n, err := s2.DecodedLen(packed); err != nil || n > packMost {
+	n, err := s2.DecodedLen(packed)
+	if err != nil || n > packMost {
 		return stored
 	}
-	doc, err := p.words.Decode(nil, packed)
+	var memory []byte
+	if s != nil {
+		memory = s.take(n)
+	}
+	doc, err := p.words.Decode(memory, packed)
 	if err != nil {
 		return stored
 	}

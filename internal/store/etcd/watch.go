@@ -59,19 +59,25 @@ func (w *watcher) run(ctx context.Context, in clientv3.WatchChan) {
 		} else if !resp.IsProgressNotify() {
 			continue
 		}
-		for i, event := range resp.Events {
-			batch.Events[i] = store.Event{
-				KV:      store.KV{Key: string(event.Kv.Key), Value: w.engine.packer.unpack(event.Kv.Value), Revision: event.Kv.ModRevision},
-				Deleted: event.Type == clientv3.EventTypeDelete,
-			}
-			if batch.Events[i].Deleted {
-				batch.Events[i].Value = nil
-			}
-		}
+		w.read(resp.Events, &batch)
 		select {
 		case w.out <- batch:
 		case <-ctx.Done():
 			return
+		}
+	}
+}
+
+// read fills a batch with what etcd tells.
+func (w *watcher) read(events []*clientv3.Event, batch *store.Batch) {
+	packer := w.engine.packer
+	shelf := packer.shelf()
+	batch.Release = func() { packer.clear(shelf) }
+	for i, event := range events {
+		one := &batch.Events[i]
+		one.Key, one.Revision = string(event.Kv.Key), event.Kv.ModRevision
+		if one.Deleted = event.Type == clientv3.EventTypeDelete; !one.Deleted {
+			one.Value = packer.unpackOnto(shelf, event.Kv.Value)
 		}
 	}
 }
