@@ -5,6 +5,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"sync"
 
 	"bos/internal/bos"
 )
@@ -12,8 +13,32 @@ import (
 // EncodeRecord writes a component's record as it is stored.
 func EncodeRecord(r *bos.Record) []byte { return r.AppendJSON(make([]byte, 0, recordSize)) }
 
-// recordSize is a size in bytes that most records fit into.
-const recordSize = 3072
+const (
+	// recordSize is a size in bytes that most records fit into.
+	recordSize = 3072
+	// keptSize is the size in bytes of the largest encoding whose memory is used again.
+	keptSize = 16 << 10
+)
+
+// encodings are the encoded records of writes that are over, to be used again.
+var encodings recordPool
+
+type recordPool struct{ pool sync.Pool }
+
+func (p *recordPool) get() *[]byte {
+	if buf, ok := p.pool.Get().(*[]byte); ok {
+		*buf = (*buf)[:0]
+		return buf
+	}
+	buf := make([]byte, 0, recordSize)
+	return &buf
+}
+
+func (p *recordPool) put(buf *[]byte) {
+	if cap(*buf) <= keptSize {
+		p.pool.Put(buf)
+	}
+}
 
 // DecodeRecord reads a component's record. id is what its key says it is; a
 // document of another one is foreign. The record's texts come from texts; nil

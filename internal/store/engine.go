@@ -33,7 +33,8 @@ type Engine interface {
 	// at one revision that is no older than the call.
 	List(ctx context.Context, prefix string) ([]KV, int64, error)
 	// Commit carries out a transaction, all of it or nothing, and returns the
-	// revision that it made. Once it has returned nil the writes are durable.
+	// revision that it made. Once it has returned nil the writes are durable. After
+	// nil and after a conflict it is done with the bytes of the transaction.
 	Commit(ctx context.Context, txn Txn) (int64, error)
 	// Watch delivers what happened under a prefix after a revision.
 	Watch(ctx context.Context, prefix string, after int64) (Watcher, error)

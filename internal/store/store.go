@@ -54,9 +54,10 @@ type RecordUpdate struct {
 	Read func(id string) *bos.Record
 	// Fence makes the write fail once the leadership is over.
 	Fence *Fence
-	// Change returns the new record of a component, or nil to leave it as it
-	// is. It may be called again with a newer record. An error before anything
-	// was written writes nothing.
+	// Change returns the new record of a component, which is the update's from then
+	// on: it gets the revision of the write. nil leaves the component as it is. It
+	// may be called again with a newer record. An error before anything was written
+	// writes nothing.
 	Change func(id string, old *bos.Record) (*bos.Record, error)
 }
 
@@ -152,7 +153,17 @@ type chunk struct {
 	ids     []string
 	records []*bos.Record
 	ops     []Op
-	bytes   int
+	// values are what the operations write.
+	values []*[]byte
+	bytes  int
+}
+
+// release gives the encodings back once the engine is done with them.
+func (c *chunk) release() {
+	for _, value := range c.values {
+		encodings.put(value)
+	}
+	c.values = nil
 }
 
 func (c *chunk) fits(op Op) bool {
@@ -172,7 +183,9 @@ func (u RecordUpdate) chunks(ids []string, known map[string]current) ([]*chunk, 
 		if changed == nil {
 			continue
 		}
-		op := Op{Key: ComponentKey(id), Value: EncodeRecord(changed), Expect: old.revision}
+		value := encodings.get()
+		*value = changed.AppendJSON(*value)
+		op := Op{Key: ComponentKey(id), Value: *value, Expect: old.revision}
 		if last == nil || !last.fits(op) {
 			last = &chunk{}
 			chunks = append(chunks, last)
@@ -180,6 +193,7 @@ func (u RecordUpdate) chunks(ids []string, known map[string]current) ([]*chunk, 
 		last.ids = append(last.ids, id)
 		last.records = append(last.records, changed)
 		last.ops = append(last.ops, op)
+		last.values = append(last.values, value)
 		last.bytes += len(op.Key) + len(op.Value)
 	}
 	return chunks, nil
@@ -193,21 +207,31 @@ func (s *Store) writeChunks(
 ) (again, changed []string, err error) {
 	revisions := make([]int64, len(chunks))
 	conflicts := make([][]string, len(chunks))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallelChunks)
-	for i, c := range chunks {
-		g.Go(func() error {
-			revision, err := s.commit(gctx, Txn{Ops: c.ops, Fence: fence})
-			var conflict *ConflictError
-			if errors.As(err, &conflict) && len(conflict.Keys) > 0 {
-				conflicts[i] = conflict.Keys
-				return nil
-			}
-			revisions[i] = revision
-			return err
-		})
+	write := func(ctx context.Context, i int) error {
+		revision, err := s.commit(ctx, Txn{Ops: chunks[i].ops, Fence: fence})
+		var conflict *ConflictError
+		if errors.As(err, &conflict) && len(conflict.Keys) > 0 {
+			conflicts[i] = conflict.Keys
+			chunks[i].release()
+			return nil
+		}
+		if err == nil {
+			// After another error the write may still be on its way.
+			chunks[i].release()
+		}
+		revisions[i] = revision
+		return err
 	}
-	err = g.Wait()
+	if len(chunks) == 1 {
+		err = write(ctx, 0)
+	} else {
+		g, gctx := errgroup.WithContext(ctx)
+		g.SetLimit(parallelChunks)
+		for i := range chunks {
+			g.Go(func() error { return write(gctx, i) })
+		}
+		err = g.Wait()
+	}
 	for i, c := range chunks {
 		if conflicts[i] != nil {
 			again = append(again, c.ids...)
@@ -220,9 +244,8 @@ func (s *Store) writeChunks(
 		}
 		result.Revision = max(result.Revision, revisions[i])
 		for j, id := range c.ids {
-			written := *c.records[j]
-			written.Revision = revisions[i]
-			result.Written[id] = &written
+			c.records[j].Revision = revisions[i]
+			result.Written[id] = c.records[j]
 		}
 	}
 	if err != nil {

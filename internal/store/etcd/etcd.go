@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"go.etcd.io/etcd/client/pkg/v3/types"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 
@@ -214,9 +215,9 @@ func (e *Engine) Commit(ctx context.Context, txn store.Txn) (int64, error) {
 		return 0, err
 	}
 	var (
-		compares []clientv3.Cmp
+		compares = make([]clientv3.Cmp, 0, len(txn.Ops)+1)
 		writes   = make([]clientv3.Op, 0, len(txn.Ops))
-		looks    []clientv3.Op
+		looks    = make([]clientv3.Op, 0, len(txn.Ops))
 		size     int
 	)
 	if f := txn.Fence; f != nil {
@@ -303,7 +304,15 @@ func (e *Engine) Revision(ctx context.Context) (int64, error) {
 }
 
 func (e *Engine) alone() bool {
-	return e.server != nil && len(e.server.Server.Cluster().Members()) == 1
+	if e.server == nil {
+		return false
+	}
+	cluster := e.server.Server.Cluster()
+	// Every read asks: the ids cost less than copies of the members.
+	if c, ok := cluster.(interface{ MemberIDs() []types.ID }); ok {
+		return len(c.MemberIDs()) == 1
+	}
+	return len(cluster.Members()) == 1
 }
 
 // Compact forgets the history before a revision.
