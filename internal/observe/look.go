@@ -115,7 +115,7 @@ func (o *Observer[T]) note(
 			if n.asked {
 				changed = append(changed, n.id)
 			}
-			o.plan(n, now+o.cfg.Clock.Real(fastest))
+			o.plan(n, now+o.cfg.Clock.Real(retry))
 			continue
 		}
 		if !n.seen || n.asked || n.last.Value != value {
@@ -161,7 +161,7 @@ func (o *Observer[T]) noteHealth(now time.Duration, err error) {
 		o.cfg.Log.Warn("a look at nodes failed", slog.String("service", o.cfg.Service), slog.Any("error", err))
 	}
 	o.lastErr = err
-	o.quiet = now + o.cfg.Clock.Real(fastest)
+	o.quiet = now + o.cfg.Clock.Real(retry)
 }
 
 // Question asks about one node for somebody who does not watch it. Nothing is

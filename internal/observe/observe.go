@@ -28,19 +28,23 @@ type Cadence int
 const (
 	// Seldom is at the pace of the option polling_frequency.
 	Seldom Cadence = iota
-	// Often is while a change is expected: after a second at first, then at
-	// longer and longer intervals, up to polling_frequency.
+	// Often is while a change is expected: after a quarter of a second at first,
+	// then at longer and longer intervals, up to polling_frequency.
 	Often
 	// Now is as soon as possible.
 	Now
 )
 
 const (
-	// fastest is the shortest interval of looks at a node, on the fleet's clock.
-	fastest = time.Second
+	// fastest is the shortest interval of looks at a node, on the fleet's clock;
+	// of many nodes the service's Spacing makes it longer.
+	fastest = 250 * time.Millisecond
 	// share is which part of the time that a change has been expected may pass
-	// until the next look: what takes long is not asked for every second.
-	share = 20
+	// until the next look: what takes long is not asked for all the time.
+	share = 40
+	// retry is after how long, on the fleet's clock, a service that failed is asked
+	// again.
+	retry = time.Second
 	// grace is how long a service may fail to answer before it counts as away.
 	grace = 3 * time.Second
 	// together: a look takes along the nodes that would be due within this part
@@ -334,7 +338,7 @@ func (o *Observer[T]) Away() (decide.Away, bool) {
 	return decide.Away{
 		Service: o.cfg.Service,
 		Text:    AwayText(o.cfg.Service, o.since, o.lastErr),
-		Next:    now.Add(fastest),
+		Next:    now.Add(retry),
 	}, true
 }
 

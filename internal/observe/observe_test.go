@@ -123,11 +123,11 @@ func TestLooksAreAdaptive(t *testing.T) {
 		if !ok || seen.Value != "off" || seen.Since != 1 {
 			t.Errorf("%+v", seen)
 		}
-		// A change is expected: looks every second at first, later at a twentieth
-		// of the time that it has been expected.
+		// A change is expected: looks every quarter of a second at first, later at a
+		// fortieth of the time that it has been expected.
 		time.Sleep(10 * time.Minute)
 		times := s.times()
-		if times[1].Round(10*time.Millisecond) != time.Second {
+		if times[1].Round(10*time.Millisecond) != 250*time.Millisecond {
 			t.Errorf("the second look is after %v", times[1])
 		}
 		last := times[len(times)-1] - times[len(times)-2]
@@ -171,7 +171,7 @@ func TestLooksAreInChunks(t *testing.T) {
 		for i := range 1050 {
 			o.Watch("status", observe.Now, fmt.Sprintf("x%d", i))
 		}
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
 		sizes, most := s.counts()
 		if most != 1 {
 			t.Errorf("%d requests at once", most)
@@ -186,9 +186,9 @@ func TestLooksAreInChunks(t *testing.T) {
 			t.Errorf("%d looks at 1,050 nodes", total)
 		}
 		// From then on those that are due at about the same time go together.
-		time.Sleep(1500 * time.Millisecond)
-		if sizes, _ = s.counts(); len(sizes) > 25 {
-			t.Errorf("%d requests for 1,050 nodes", len(sizes))
+		time.Sleep(250 * time.Millisecond)
+		if sizes, _ = s.counts(); len(sizes) < 11 || len(sizes) > 13 {
+			t.Errorf("%d requests for a second look at 1,050 nodes", len(sizes))
 		}
 	})
 }
