@@ -23,9 +23,10 @@ type PowerInput struct {
 	// Probes are services that were away and may have come back: only one node
 	// that needs them is tried.
 	Probes map[string]bool
-	// BatchSize is how many nodes one command may name.
-	BatchSize int
-	Nodes     []PowerNode
+	// BatchSize is how many nodes one command may name, Slots how many commands may
+	// go out at once: nodes are spread over them. 0 means 1.
+	BatchSize, Slots int
+	Nodes            []PowerNode
 }
 
 // PowerNode is a component whose turn it may be.
@@ -310,8 +311,17 @@ func (in *PowerInput) batches(due []*PowerNode) [][]string {
 			plain = append(plain, id)
 		}
 	}
-	return append(batches(plain, in.BatchSize), batches(image, in.BatchSize)...)
+	size := in.BatchSize
+	if in.Slots > 1 {
+		size = min(size, max(leastSpread, (len(due)+in.Slots-1)/in.Slots))
+	}
+	return append(batches(plain, size), batches(image, size)...)
 }
+
+// leastSpread is how many nodes a command names at least before another one goes
+// out beside it. BSS takes some 1.3 ms for each node of a command, one after the
+// other, and the nodes wait for all of them.
+const leastSpread = 100
 
 // reserved returns when a node that is locked or reserved is looked at again; 0
 // if nothing is known of that.

@@ -27,7 +27,7 @@ const (
 	maxOnBatch  = 1000
 	maxOffBatch = 50
 	// parallelActs is how many commands are prepared and sent at a time.
-	parallelActs = 4
+	parallelActs = 8
 	// minPatience and patienceShare are how long, in real time, CFS may leave the
 	// command without an answer that tries whether it is back, until another one
 	// does: that part of its time-out. It is a little longer than package call
@@ -130,9 +130,14 @@ func (o *powerOperator) lead(ctx context.Context, l store.Leadership) error {
 // room returns how many components a pass may be about: as many as there are
 // slots for commands. The others wait where each session has its turn.
 func (t *powerTerm) room() int {
+	return min(maxPass, t.free()*t.batchSize())
+}
+
+// free is how many slots for commands there are.
+func (t *powerTerm) free() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return min(maxPass, max(0, parallelActs-t.batches)*t.batchSize())
+	return max(0, parallelActs-t.batches)
 }
 
 // batchSize is how many nodes one command may name now.
@@ -197,7 +202,7 @@ func (t *powerTerm) pass(ctx context.Context, ids []string) (map[string]bos.Inst
 func (t *powerTerm) input(ids []string) decide.PowerInput {
 	now, opts := t.Clock.Now(), t.View.Options()
 	in := decide.PowerInput{
-		Now: now, Options: opts, NoCFS: t.CFS == nil, NoIMS: t.IMS == nil, BatchSize: t.batchSize(),
+		Now: now, Options: opts, NoCFS: t.CFS == nil, NoIMS: t.IMS == nil, BatchSize: t.batchSize(), Slots: t.free(),
 	}
 	in.Away, in.Probes = t.gates.now(now)
 	for _, rec := range t.View.Records(ids) {
