@@ -87,8 +87,10 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request) {
 		s.writeTrail(x, began, took)
 	}
 	s.observe(r.Context(), operation, x.w.status, took)
-	s.log.DebugContext(r.Context(), "request", slog.String("operation", operation), slog.String("method", r.Method),
-		slog.Int("status", x.w.status), slog.Duration("took", took))
+	if s.log.Enabled(r.Context(), slog.LevelDebug) {
+		s.log.DebugContext(r.Context(), "request", slog.String("operation", operation), slog.String("method", r.Method),
+			slog.Int("status", x.w.status), slog.Duration("took", took))
+	}
 	if !whole {
 		// Only breaking the connection tells the client that the answer ends too
 		// early; this is net/http's way to do that.
