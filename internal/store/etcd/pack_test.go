@@ -45,6 +45,30 @@ func TestPackProperty(t *testing.T) {
 	})
 }
 
+// Documents that share a shelf are as if each had memory of its own, for as long as
+// the shelf is not cleared, and afterwards the next ones are.
+func TestShelf(t *testing.T) {
+	p := newPacker()
+	for round := range 3 {
+		shelf := p.shelf()
+		// More than any shelf holds.
+		count := shelfMost/len(record(0)) + 100
+		docs := make([][]byte, count)
+		for i := range docs {
+			docs[i] = p.unpackOnto(shelf, []byte(p.pack(record(round*count+i))))
+		}
+		for i, doc := range docs {
+			if want := record(round*count + i); !bytes.Equal(doc, want) {
+				t.Fatalf("round %d: document %d of %d is %q, not %q", round, i, count, doc, want)
+			}
+			if spare := cap(doc) - len(doc); spare > 0 {
+				t.Fatalf("document %d could grow by %d bytes into the next one", i, spare)
+			}
+		}
+		p.clear(shelf)
+	}
+}
+
 // A component takes a fraction of its size.
 func TestPackedComponent(t *testing.T) {
 	p := newPacker()
