@@ -73,7 +73,15 @@ type watcher struct {
 	// only the last time that the server had no outcome is remembered: it is
 	// the original then.
 	original bool
+	// closing says that the session which is watched is complete, and framesLeft how
+	// many pictures are still drawn while the event that says so is on its way; closed
+	// says that it has come.
+	closing, closed bool
+	framesLeft      int
 }
+
+// lastFrames is how many pictures wait for the last event of a session.
+const lastFrames = 4
 
 // said is what was said of a session.
 type said struct {
@@ -108,7 +116,7 @@ func (w *watcher) follow(ctx context.Context) error {
 		fetch: w.fetch, tell: w.tell, notice: w.notice,
 	}
 	if w.live != nil {
-		f.draw = w.draw
+		f.draw = w.frame
 	}
 	err := f.run(ctx)
 	if w.live != nil {
@@ -127,6 +135,10 @@ func (w *watcher) tell(m client.Message) error {
 	case w.state.gone:
 		return fmt.Errorf("the session %s was deleted", w.state.only)
 	case e != nil:
+		w.closed = w.closed || e.Type == "session_complete"
+		if w.closing && w.closed {
+			return errDone
+		}
 		return w.sayEvent(e)
 	case p != nil:
 		return w.changed(p)
@@ -140,10 +152,25 @@ func (w *watcher) changed(p *progress) error {
 	if err := w.say(p); err != nil {
 		return err
 	}
-	if w.state.only == p.Session && p.settled() {
-		return errDone
+	switch {
+	case w.state.only != p.Session || !p.settled() || w.closing:
+		return nil
+	case w.live != nil && !w.original && p.complete() && !w.closed:
+		// The last picture shall show how it ended.
+		w.closing, w.framesLeft = true, lastFrames
+		return nil
 	}
-	return nil
+	return errDone
+}
+
+// frame draws the picture from time to time.
+func (w *watcher) frame() error {
+	if w.closing {
+		if w.framesLeft--; w.framesLeft < 0 {
+			return errDone
+		}
+	}
+	return w.draw()
 }
 
 // notice takes what there is to say of the connection.
