@@ -43,7 +43,9 @@ func (r *run) reads(ctx context.Context) error {
 	}
 	calls := func(t *target) func() (float64, error) {
 		return func() (float64, error) {
-			return t.rate(ctx, connections, r.cfg.Calls, func(l *line, _, _ int) error { return l.send(http.MethodGet, path, nil) })
+			return t.rate(ctx, connections, r.cfg.Calls, func(ctx context.Context, l *line, _, _ int) error {
+				return l.send(ctx, http.MethodGet, path, nil)
+			})
 		}
 	}
 	return r.add(inTurn(rowGetOne, r.cfg.Rounds, calls(r.bos), calls(r.bare)))
@@ -146,7 +148,7 @@ func (r *run) patchSingles(ctx context.Context) (float64, error) {
 	r.patched += r.cfg.Calls
 	workers := min(connections, len(r.ids))
 	slots := len(r.ids) / workers
-	perSecond, err := r.bos.rate(ctx, workers, r.cfg.Calls, func(l *line, worker, i int) error {
+	perSecond, err := r.bos.rate(ctx, workers, r.cfg.Calls, func(ctx context.Context, l *line, worker, i int) error {
 		n := worker + i/workers%slots*workers
 		c := changed(before + i)
 		body, err := json.Marshal(c)
@@ -154,7 +156,7 @@ func (r *run) patchSingles(ctx context.Context) (float64, error) {
 			return fmt.Errorf("encode a patch: %w", err)
 		}
 		last[n] = c.Error
-		return l.send(http.MethodPatch, "/v2/components/"+r.ids[n], body)
+		return l.send(ctx, http.MethodPatch, "/v2/components/"+r.ids[n], body)
 	})
 	if err != nil {
 		return 0, err

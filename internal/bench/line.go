@@ -4,11 +4,9 @@ package bench
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -75,53 +73,33 @@ func hangUp(lines []*line) {
 }
 
 // send makes a request, which must be a success, and throws the answer away.
-func (l *line) send(method, path string, body []byte) error {
-	var in io.Reader
-	if body != nil {
-		in = bytes.NewReader(body)
-	}
-	req, err := http.NewRequest(method, l.target.base+path, in) //nolint:noctx // the line ends with its context
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if err := l.exchange(req); err != nil {
-		return fmt.Errorf("%s: %s %s: %w", l.target.name, method, path, err)
-	}
-	return nil
+func (l *line) send(ctx context.Context, method, path string, body []byte) error {
+	return l.target.exchange(ctx, method, path, body, l.carry, discard)
 }
 
-func (l *line) exchange(req *http.Request) error {
+// carry sends a request over the line and reads the head of its answer.
+func (l *line) carry(req *http.Request) (*http.Response, error) {
 	if err := l.conn.SetDeadline(time.Now().Add(callTimeout)); err != nil {
-		return err
+		return nil, err
 	}
 	if err := req.Write(l.out); err != nil {
-		return err
+		return nil, err
 	}
 	if err := l.out.Flush(); err != nil {
-		return err
+		return nil, err
 	}
-	res, err := http.ReadResponse(l.in, req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = res.Body.Close() }()
-	if res.StatusCode < 200 || res.StatusCode > 299 {
-		text, _ := io.ReadAll(io.LimitReader(res.Body, shownBytes))
-		return fmt.Errorf("status %d: %s", res.StatusCode, text)
-	}
-	return discard(res.Body)
+	return http.ReadResponse(l.in, req)
 }
 
 // rate lets some clients, each on a line of its own, make count requests and
 // returns how many there were in a second.
-func (t *target) rate(ctx context.Context, clients, count int, request func(l *line, client, i int) error) (float64, error) {
+func (t *target) rate(
+	ctx context.Context, clients, count int, request func(ctx context.Context, l *line, client, i int) error,
+) (float64, error) {
 	lines, err := t.dial(ctx, clients)
 	if err != nil {
 		return 0, err
 	}
 	defer hangUp(lines)
-	return rate(ctx, clients, count, func(_ context.Context, client, i int) error { return request(lines[client], client, i) })
+	return rate(ctx, clients, count, func(ctx context.Context, client, i int) error { return request(ctx, lines[client], client, i) })
 }

@@ -62,6 +62,14 @@ func loopback(base string) error {
 
 // do makes a request and hands the answer, which must be a success, to take.
 func (t *target) do(ctx context.Context, method, path string, body []byte, take func(io.Reader) error) error {
+	return t.exchange(ctx, method, path, body, t.client.Do, take)
+}
+
+// exchange does it with whatever carries a request to the target.
+func (t *target) exchange(
+	ctx context.Context, method, path string, body []byte,
+	carry func(*http.Request) (*http.Response, error), take func(io.Reader) error,
+) error {
 	var in io.Reader
 	if body != nil {
 		in = bytes.NewReader(body)
@@ -73,7 +81,7 @@ func (t *target) do(ctx context.Context, method, path string, body []byte, take 
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	res, err := t.client.Do(req)
+	res, err := carry(req)
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.name, err)
 	}
