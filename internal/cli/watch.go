@@ -73,11 +73,11 @@ type watcher struct {
 	// only the last time that the server had no outcome is remembered: it is
 	// the original then.
 	original bool
-	// closing says that the session which is watched is complete, and framesLeft how
-	// many pictures are still drawn while the event that says so is on its way; closed
-	// says that it has come.
-	closing, closed bool
-	framesLeft      int
+	// closed says that the event has come which says that the session is complete.
+	// framesLeft is not 0 while it is waited for, and counts the frames until that
+	// has an end.
+	closed     bool
+	framesLeft int
 }
 
 // lastFrames is how many pictures wait for the last event of a session.
@@ -136,7 +136,7 @@ func (w *watcher) tell(m client.Message) error {
 		return fmt.Errorf("the session %s was deleted", w.state.only)
 	case e != nil:
 		w.closed = w.closed || e.Type == "session_complete"
-		if w.closing && w.closed {
+		if w.framesLeft > 0 && w.closed {
 			return errDone
 		}
 		return w.sayEvent(e)
@@ -153,11 +153,11 @@ func (w *watcher) changed(p *progress) error {
 		return err
 	}
 	switch {
-	case w.state.only != p.Session || !p.settled() || w.closing:
+	case w.state.only != p.Session || !p.settled() || w.framesLeft > 0:
 		return nil
 	case w.live != nil && !w.original && p.complete() && !w.closed:
 		// The last picture shall show how it ended.
-		w.closing, w.framesLeft = true, lastFrames
+		w.framesLeft = lastFrames + 1
 		return nil
 	}
 	return errDone
@@ -165,8 +165,8 @@ func (w *watcher) changed(p *progress) error {
 
 // frame draws the picture from time to time.
 func (w *watcher) frame() error {
-	if w.closing {
-		if w.framesLeft--; w.framesLeft < 0 {
+	if w.framesLeft > 0 {
+		if w.framesLeft--; w.framesLeft == 0 {
 			return errDone
 		}
 	}
