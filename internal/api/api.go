@@ -136,7 +136,7 @@ type server struct {
 	routes *router
 	bodies bodyBudget
 	// buffers hold answers on their way out, decoders read components.
-	buffers  buffers
+	buffers  bos.Buffers
 	decoders decoders
 	// wide counts the lists of components that are being sent.
 	wide atomic.Int64
@@ -176,6 +176,7 @@ func New(cfg Config) (http.Handler, error) {
 	if s.refused == nil {
 		s.refused = func(string) {}
 	}
+	s.buffers.Most = maxBuffer
 	s.bodies.most = cfg.Limits.BodiesBytes
 	if s.bodies.most == 0 {
 		s.bodies.most = mostHeld

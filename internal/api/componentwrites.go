@@ -214,8 +214,8 @@ func (s *server) written(x *exchange, now map[string]*bos.Record, id string) err
 	if rec == nil {
 		return fmt.Errorf("component %q is not among what was written", id)
 	}
-	out := s.buffers.get()
-	defer s.buffers.put(out)
+	out := s.buffers.Get()
+	defer s.buffers.Put(out)
 	*out = rec.Component.AppendJSON(*out)
 	x.bytes(http.StatusOK, contentTypeJSON, *out)
 	return nil

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"sync"
 
 	"bos/internal/view"
 )
@@ -67,8 +66,8 @@ func (s *server) nodes(x *exchange, list []*view.Node) {
 		piece = nodesBuffer
 	}
 	defer s.wide.Add(-1)
-	out := s.buffers.get()
-	defer s.buffers.put(out)
+	out := s.buffers.Get()
+	defer s.buffers.Put(out)
 	*out = append(*out, '[')
 	for i, n := range list {
 		if i > 0 {
@@ -88,36 +87,14 @@ func (s *server) nodes(x *exchange, list []*view.Node) {
 
 // node answers with one component.
 func (s *server) node(x *exchange, n *view.Node) {
-	out := s.buffers.get()
-	defer s.buffers.put(out)
+	out := s.buffers.Get()
+	defer s.buffers.Put(out)
 	*out = n.AppendJSON(*out)
 	x.bytes(http.StatusOK, contentTypeJSON, *out)
 }
 
-// buffers are reused from one answer to the next. The garbage collector takes
-// those that nobody needs.
-type buffers struct {
-	pool sync.Pool
-}
-
 // maxBuffer is the size in bytes of the largest buffer that is kept.
 const maxBuffer = 2 * nodesBuffer
-
-// get returns an empty buffer.
-func (b *buffers) get() *[]byte {
-	if buf, ok := b.pool.Get().(*[]byte); ok {
-		*buf = (*buf)[:0]
-		return buf
-	}
-	return new([]byte)
-}
-
-// put takes a buffer back; nothing may use its bytes any more.
-func (b *buffers) put(buf *[]byte) {
-	if cap(*buf) <= maxBuffer {
-		b.pool.Put(buf)
-	}
-}
 
 // list answers with a list whose items are encoded one after the other, so that
 // a long one never is in memory as a whole.

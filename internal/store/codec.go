@@ -5,7 +5,6 @@ package store
 import (
 	"encoding/json"
 	"fmt"
-	"sync"
 
 	"bos/internal/bos"
 )
@@ -21,24 +20,7 @@ const (
 )
 
 // encodings are the encoded records of writes that are over, to be used again.
-var encodings recordPool
-
-type recordPool struct{ pool sync.Pool }
-
-func (p *recordPool) get() *[]byte {
-	if buf, ok := p.pool.Get().(*[]byte); ok {
-		*buf = (*buf)[:0]
-		return buf
-	}
-	buf := make([]byte, 0, recordSize)
-	return &buf
-}
-
-func (p *recordPool) put(buf *[]byte) {
-	if cap(*buf) <= keptSize {
-		p.pool.Put(buf)
-	}
-}
+var encodings = bos.Buffers{First: recordSize, Most: keptSize}
 
 // DecodeRecord reads a component's record. id is what its key says it is; a
 // document of another one is foreign. The record's texts come from texts; nil

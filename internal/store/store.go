@@ -161,7 +161,7 @@ type chunk struct {
 // release gives the encodings back once the engine is done with them.
 func (c *chunk) release() {
 	for _, value := range c.values {
-		encodings.put(value)
+		encodings.Put(value)
 	}
 	c.values = nil
 }
@@ -183,7 +183,7 @@ func (u RecordUpdate) chunks(ids []string, known map[string]current) ([]*chunk, 
 		if changed == nil {
 			continue
 		}
-		value := encodings.get()
+		value := encodings.Get()
 		*value = changed.AppendJSON(*value)
 		op := Op{Key: ComponentKey(id), Value: *value, Expect: old.revision}
 		if last == nil || !last.fits(op) {
@@ -207,31 +207,26 @@ func (s *Store) writeChunks(
 ) (again, changed []string, err error) {
 	revisions := make([]int64, len(chunks))
 	conflicts := make([][]string, len(chunks))
-	write := func(ctx context.Context, i int) error {
-		revision, err := s.commit(ctx, Txn{Ops: chunks[i].ops, Fence: fence})
-		var conflict *ConflictError
-		if errors.As(err, &conflict) && len(conflict.Keys) > 0 {
-			conflicts[i] = conflict.Keys
-			chunks[i].release()
-			return nil
-		}
-		if err == nil {
-			// After another error the write may still be on its way.
-			chunks[i].release()
-		}
-		revisions[i] = revision
-		return err
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallelChunks)
+	for i, c := range chunks {
+		g.Go(func() error {
+			revision, err := s.commit(gctx, Txn{Ops: c.ops, Fence: fence})
+			var conflict *ConflictError
+			if errors.As(err, &conflict) && len(conflict.Keys) > 0 {
+				conflicts[i] = conflict.Keys
+				c.release()
+				return nil
+			}
+			if err == nil {
+				// After another error the write may still be on its way.
+				c.release()
+			}
+			revisions[i] = revision
+			return err
+		})
 	}
-	if len(chunks) == 1 {
-		err = write(ctx, 0)
-	} else {
-		g, gctx := errgroup.WithContext(ctx)
-		g.SetLimit(parallelChunks)
-		for i := range chunks {
-			g.Go(func() error { return write(gctx, i) })
-		}
-		err = g.Wait()
-	}
+	err = g.Wait()
 	for i, c := range chunks {
 		if conflicts[i] != nil {
 			again = append(again, c.ids...)
